@@ -1,0 +1,161 @@
+// The tree of znodes: nodes, names, counts and the digest, without any rule of the protocol.
+//
+// Children live inside their parent in order of name, so that walking the tree is walking it in
+// canonical order (path_less), and a node costs one allocation besides long names and data.
+//
+// Invariants  those of State, I1 and I3. Mutators take paths whose parent is known to exist.
+// Purity      Pure. Memory: see State.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "zkwire/records.h"
+#include "znode/acl.h"
+
+namespace synod::znode {
+
+// Owner values that are no session. Frozen: they are ZooKeeper's.
+inline constexpr std::int64_t owner_container = INT64_MIN;
+// The TTL of an owner value, or -1 if it is none. Top byte 0xff, next 16 bits 0, low 40 bits ms.
+std::int64_t ttl_of_owner(std::int64_t owner);
+std::int64_t owner_of_ttl(std::int64_t ttl_ms);
+inline constexpr std::int64_t ttl_ms_max = (std::int64_t{1} << 40) - 1;
+
+struct Children;
+
+struct Node {
+  Bytes data;
+  std::unique_ptr<Children> children;  // null while there are none
+  std::int64_t czxid = 0;
+  std::int64_t mzxid = 0;
+  std::int64_t pzxid = 0;
+  std::int64_t ctime = 0;  // ms since 1970
+  std::int64_t mtime = 0;
+  std::int64_t owner = 0;  // as stored: session, container or TTL
+  std::int32_t version = 0;
+  std::int32_t cversion = 0;  // as stored: children ever created
+  std::int32_t aversion = 0;
+  std::uint32_t acl = 0;          // in the tree's table of lists
+  std::uint32_t descendants = 0;  // below this node
+  bool data_null = true;
+  std::uint64_t data_hash = 0;
+
+  bool is_ephemeral() const;  // owned by a session
+  std::size_t num_children() const;
+  zkwire::Stat stat() const;  // as clients see it
+  zkwire::Buffer buffer() const;
+};
+
+struct Children {
+  std::map<std::string, Node, std::less<>> by_name;
+};
+
+// Canonical order: component by component, bytewise.
+bool path_less(std::string_view a, std::string_view b);
+struct PathLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const { return path_less(a, b); }
+};
+
+// "/a/b" -> "/a"; "/a" -> "/"; without any '/' "" (no parent).
+std::string_view parent_path(std::string_view path);
+std::string_view base_name(std::string_view path);
+// The rules of PathUtils.validatePath (surrogates, control characters, "." and ".." included).
+bool path_valid(std::string_view path);
+
+// The distinct access lists, counted; index 0 is the open list.
+class AclTable {
+ public:
+  AclTable();
+  // Counts one more use.
+  std::uint32_t intern(const zkwire::AclList& list);
+  void add_use(std::uint32_t id);
+  void release(std::uint32_t id);
+  const AclRef& list(std::uint32_t id) const { return entries_[id].list; }
+  std::uint64_t hash(std::uint32_t id) const { return entries_[id].hash; }
+
+ private:
+  struct Entry {
+    AclRef list;
+    std::uint64_t hash = 0;
+    std::uint64_t uses = 0;
+  };
+  std::vector<Entry> entries_;
+  std::vector<std::uint32_t> free_;
+  std::map<zkwire::AclList, std::uint32_t> ids_;
+};
+
+// Hears of every change before it is made; `node` is null where there is none yet.
+class TreeObserver {
+ public:
+  virtual ~TreeObserver() = default;
+  virtual void before_change(std::string_view path, const Node* node) = 0;
+};
+
+class Tree {
+ public:
+  using Handle = std::map<std::string, Node, std::less<>>::node_type;
+
+  Tree() = default;  // the root alone
+  ~Tree();
+  Tree(Tree&& other) noexcept;
+  Tree& operator=(Tree&& other) noexcept;
+
+  // "" and "/" are the root. nullptr if absent.
+  const Node* find(std::string_view path) const;
+  const Node& root() const { return root_; }
+  const AclRef& acl_of(const Node& node) const { return acls_.list(node.acl); }
+
+  std::uint64_t nodes() const { return root_.descendants + std::uint64_t{1}; }
+  std::uint64_t data_bytes() const { return data_bytes_; }
+  std::uint64_t digest() const { return digest_; }
+
+  // --- changing. Preconditions: insert: parent present, path absent. Others: path present.
+  // `node` comes without acl, children and hash.
+  void insert(std::string_view path, Node node, const zkwire::AclList& acl);
+  // The node must have no children. The handle still counts as a use of its acl: give it to
+  // reinsert() or to discard().
+  Handle extract(std::string_view path);
+  void reinsert(std::string_view path, Handle handle);
+  void discard(Handle handle);
+  void set_data(std::string_view path, zkwire::Buffer data);
+  void set_acl(std::string_view path, const zkwire::AclList& acl);
+  // Any of the numbers of the stat: `edit` gets the node and changes nothing else.
+  template <typename Edit>
+  void edit(std::string_view path, Edit edit_node) {
+    Node* node = find_mutable(path);
+    before(path, node);
+    digest_ -= node_digest(path, *node);
+    edit_node(*node);
+    digest_ += node_digest(path, *node);
+  }
+
+  void observe(TreeObserver* observer) { observer_ = observer; }
+
+  // The sum that digest() should be, by walking everything.
+  std::uint64_t node_digest(std::string_view path, const Node& node) const;
+
+ private:
+  Node* find_mutable(std::string_view path);
+  void count_ancestors(std::string_view path, std::int32_t change);
+  void before(std::string_view path, const Node* node) {
+    if (observer_ != nullptr) {
+      observer_->before_change(path, node);
+    }
+  }
+  void clear();
+
+  Node root_;
+  AclTable acls_;
+  std::uint64_t data_bytes_ = 0;
+  std::uint64_t digest_ = 0;
+  TreeObserver* observer_ = nullptr;
+};
+
+}  // namespace synod::znode
