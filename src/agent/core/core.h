@@ -30,9 +30,10 @@ struct Options {
   Duration update_retry_max = Duration::seconds(600);
   Duration executor_registration_timeout = Duration::seconds(60);
   Duration executor_reregistration_timeout = Duration::seconds(15);
-  // A command executor that neither ends its task within grace + this, nor itself within this after
-  // its task's end, is ended by force.
-  Duration executor_patience = Duration::seconds(75);
+  // A command executor that has not ended its task by kill grace + this is ended by force,
+  Duration kill_patience = Duration::seconds(10);
+  // and so is one that still runs this long after its task's end.
+  Duration exit_patience = Duration::seconds(75);
   // First attempt within a tenth of it, then windows doubling from it.
   Duration registration_backoff = Duration::seconds(1);
   Duration registration_backoff_max = Duration::seconds(60);
@@ -64,6 +65,7 @@ struct Termination {
 struct Executor {
   ExecutorSpec spec;
   ContainerId container;
+  JournalSeq written;  // its LaunchIntended or, once there is a process, its Forked
   ExecutorState state = ExecutorState::intended;
   std::optional<ProcessRef> process;
   bool connected = false;
@@ -88,7 +90,7 @@ struct Task {
   std::optional<Duration> kill;          // asked for, with this grace
   std::deque<PendingUpdate> updates;     // not acknowledged by the framework, oldest first
   std::deque<Uuid> recent;               // uuids taken, newest last: duplicates are told by them
-  std::uint64_t process = 0;             // pid of the command where the executor told it
+  std::int64_t process = 0;              // pid of the command where the executor told it
   bool in_flight = false;
   Instant retry_at = Instant::max();
   Duration retry_delay;
@@ -122,8 +124,10 @@ class Core {
   const Executor* find(const ContainerId& container) const;
 
   // Records that, replayed into an empty core, give this state: what a rewritten journal holds.
+  // Once they are flushed in place of the old journal, everything up to last_seq() is durable.
   std::vector<Record> condensed() const;
-  // The position that the next Persist will have, and a way to go on after condensing.
+  // The position of the last Persist of this life (replayed records count). Positions are not
+  // stored; every life counts from 1 again.
   JournalSeq last_seq() const { return last_seq_; }
 
   std::uint64_t digest() const;
@@ -175,6 +179,7 @@ class Core {
   void on(const MasterLost& event);
   void on(const MasterSaid& event);
   bool heed(const MasterIdentity& from);
+  void obey_if_registered(const Command& command);
   void obey(const Registered& command);
   void obey(const Launch& command);
   void obey(const Kill& command);
@@ -230,9 +235,10 @@ class Core {
   Status apply_one(const ContainerEnded& record, JournalSeq seq);
   Status apply_one(const FrameworkChanged& record, JournalSeq seq);
   Status apply_one(const FrameworkEnded& record, JournalSeq seq);
+  Status apply_one(const TaskKept& record, JournalSeq seq);
   void forget_framework_if_done(const std::string& framework);
 
-  Executor* find(const ContainerId& container);
+  Executor* find_executor(const ContainerId& container);
   Task* find_task(const TaskKey& key);
   std::vector<TaskKey> tasks_of(const Executor& executor) const;
   bool has_live_task(const Executor& executor) const;
@@ -253,7 +259,7 @@ class Core {
 
   JournalSeq last_seq_;
   JournalSeq durable_seq_;
-  std::deque<std::pair<JournalSeq, Action>> deferred_;
+  std::multimap<JournalSeq, Action> deferred_;
 
   // This life's.
   bool recovered_ = false;

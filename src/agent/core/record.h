@@ -79,9 +79,19 @@ struct FrameworkEnded {
   std::string framework;
 };
 
-using Record =
-    std::variant<AgentNamed, MasterSeen, LaunchIntended, Forked, TaskAdded, UpdateTaken,
-                 UpdateAcknowledged, KillAsked, ContainerEnded, FrameworkChanged, FrameworkEnded>;
+// What is left of a task's past when the journal is rewritten: it stands after its executor's
+// LaunchIntended, or alone if that executor has ended, and before its pending updates. Kind 12.
+struct TaskKept {
+  TaskSpec task;
+  std::string executor;
+  TaskState state = TaskState::staging;  // of its last acknowledged update
+  std::int64_t process = 0;
+  std::vector<Uuid> recent;
+};
+
+using Record = std::variant<AgentNamed, MasterSeen, LaunchIntended, Forked, TaskAdded, UpdateTaken,
+                            UpdateAcknowledged, KillAsked, ContainerEnded, FrameworkChanged,
+                            FrameworkEnded, TaskKept>;
 
 Bytes encode(const Record& record);
 // malformed for anything that encode() did not write.

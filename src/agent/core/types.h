@@ -111,6 +111,8 @@ struct Update {
   WallTime at;
   // What the executor sent, serialized (mesos.v1.TaskStatus); empty for updates made here.
   Bytes status;
+  // The pid of the task's command where the executor told it, else 0.
+  std::int64_t process = 0;
 
   friend bool operator==(const Update&, const Update&) = default;
 };
