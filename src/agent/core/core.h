@@ -191,7 +191,8 @@ class Core {
   void obey(const Ping& command);
   void obey(const MessageExecutor& command);
   void obey(const Shutdown& command);
-  void answer_believed(const std::vector<TaskKey>& tasks);
+  void answer_unknown(const TaskKey& key, Reason reason, const std::string& message);
+  void renew_silence();
   void attempt_later();
   void tick_link();
 
@@ -271,7 +272,7 @@ class Core {
   bool master_detected_ = false;
   Instant link_deadline_ = Instant::max();  // next attempt, or the attempt's or the ping's limit
   Duration link_backoff_;
-  Duration ping_timeout_;
+  Duration silence_limit_;
 
   // The step under way.
   Instant now_;

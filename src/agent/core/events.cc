@@ -15,9 +15,7 @@ std::string joined(const List& keys) {
   return text;
 }
 
-void print(std::ostream& out, const Registered& c) {
-  out << "registered " << c.agent_id << " believed=" << joined(c.believed);
-}
+void print(std::ostream& out, const Registered& c) { out << "registered " << c.agent_id; }
 void print(std::ostream& out, const Launch& c) { out << "launch " << c.executor.key; }
 void print(std::ostream& out, const Kill& c) { out << "kill " << c.task; }
 void print(std::ostream& out, const Acknowledge& c) {
@@ -33,9 +31,7 @@ void print(std::ostream& out, const Reconcile& c) { out << "reconcile " << joine
 void print(std::ostream& out, const UpdateFramework& c) {
   out << "update-framework " << c.framework.id;
 }
-void print(std::ostream& out, const Ping& c) {
-  out << "ping" << (c.connected ? "" : " connected=false");
-}
+void print(std::ostream& out, const Ping& c) { out << "ping " << c.number; }
 void print(std::ostream& out, const MessageExecutor& c) { out << "message " << c.executor; }
 void print(std::ostream& out, const Shutdown& c) { out << "shutdown " << c.message; }
 
@@ -87,10 +83,10 @@ void print(std::ostream& out, const ExecutorShutdown&) { out << "shutdown"; }
 void print(std::ostream& out, const ForwardUpdate& m) {
   out << "update " << m.task << ' ' << m.update << " latest=" << to_string(m.latest_state);
 }
-void print(std::ostream& out, const ReportTerminal& m) {
-  out << "terminal " << m.task << ' ' << to_string(m.latest_state);
+void print(std::ostream& out, const AnswerUnknown& m) {
+  out << "unknown " << m.task << ' ' << to_string(m.state) << " reason=" << to_string(m.reason);
 }
-void print(std::ostream& out, const Pong&) { out << "pong"; }
+void print(std::ostream& out, const Pong& m) { out << "pong " << m.number; }
 void print(std::ostream& out, const ReportExecutorEnded& m) {
   out << "executor-ended " << m.executor << ' ' << to_string(m.status);
 }

@@ -21,9 +21,7 @@ namespace synod::agent::core {
 struct Registered {
   std::string agent_id;
   // Silence for longer than this means that the master is gone. 0: never.
-  Duration ping_timeout;
-  // Tasks the master believes in; those we do not know are answered (reason reconciliation).
-  std::vector<TaskKey> believed;
+  Duration silence_limit;
 };
 struct Launch {
   Framework framework;
@@ -44,6 +42,7 @@ struct ShutdownExecutor {
 struct ShutdownFramework {
   std::string framework;
 };
+// The tasks that the master believes to be here; those we do not know are answered.
 struct Reconcile {
   std::vector<TaskKey> tasks;
 };
@@ -51,7 +50,7 @@ struct UpdateFramework {
   Framework framework;
 };
 struct Ping {
-  bool connected = true;  // false: the master does not hold us for registered
+  std::uint64_t number = 0;
 };
 // Bytes for an executor, at most once.
 struct MessageExecutor {
@@ -215,19 +214,24 @@ struct Disconnect {
   std::string reason;
 };
 
-// The head of a task's updates, with the latest state seen.
+// The head of a task's updates, with the latest state seen. Sent once more when the latest state
+// becomes terminal while the head is in flight: the resources are free from then on.
 struct ForwardUpdate {
   TaskKey task;
   std::string executor;
   Update update;
   TaskState latest_state = TaskState::staging;
 };
-// The latest state is terminal while an older update is still in flight: resources are free.
-struct ReportTerminal {
+// An answer about a task that is not here: no uuid, no acknowledgement, kept nowhere.
+struct AnswerUnknown {
   TaskKey task;
-  TaskState latest_state = TaskState::finished;
+  TaskState state = TaskState::lost;
+  Reason reason = Reason::reconciliation;
+  std::string message;
 };
-struct Pong {};
+struct Pong {
+  std::uint64_t number = 0;
+};
 struct ReportExecutorEnded {
   ExecutorKey executor;
   WaitStatus status;
@@ -240,7 +244,7 @@ struct Unregister {
 };
 
 struct ToMaster {
-  std::variant<ForwardUpdate, ReportTerminal, Pong, ReportExecutorEnded, ReportPressure, Unregister>
+  std::variant<ForwardUpdate, AnswerUnknown, Pong, ReportExecutorEnded, ReportPressure, Unregister>
       body;
 };
 

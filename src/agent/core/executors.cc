@@ -183,8 +183,8 @@ void Core::end_container(const ContainerId& container, const WaitStatus& status,
     if (is_terminal(tasks_.at(task).state)) {
       continue;
     }
-    if (exit && exit->task == task.task && is_terminal(exit->state)) {
-      make_update(task, key.executor, exit->state, Reason::none, exit->message);
+    if (exit && exit->task == task.task && is_terminal(exit->update.state)) {
+      take_update(task, key.executor, exit->update, nullptr);
     } else if (executor->termination) {
       const Termination& why = *executor->termination;
       make_update(task, key.executor, why.state, why.reason, why.message);

@@ -71,7 +71,7 @@ void Core::tick_link() {
       attempt_later();
       return;
     case Link::registered:
-      emit(Disconnect{"the master did not ping"});
+      emit(Disconnect{"the master was silent for too long"});
       attempt_later();
       return;
   }
@@ -81,6 +81,7 @@ void Core::on(const MasterSaid& event) {
   if (!heed(event.from)) {
     return;
   }
+  renew_silence();
   after(options_.planted == PlantedBug::skip_master_epoch_check ? JournalSeq() : master_seq_,
         Obey{event.from, event.command});
 }
@@ -127,8 +128,9 @@ void Core::obey(const Registered& command) {
   }
   link_ = Link::registered;
   link_backoff_ = options_.registration_backoff;
-  ping_timeout_ = command.ping_timeout;
-  link_deadline_ = ping_timeout_ > Duration() ? now_ + ping_timeout_ : Instant::max();
+  silence_limit_ = command.silence_limit;
+  link_deadline_ = Instant::max();
+  renew_silence();
   note(NoteLevel::info, "registered as " + command.agent_id);
   if (pressure_.any()) {
     emit(ToMaster{ReportPressure{pressure_}});
@@ -137,7 +139,6 @@ void Core::obey(const Registered& command) {
     task.in_flight = false;
     forward_head(task);
   }
-  answer_believed(command.believed);
 }
 
 void Core::obey(const Launch& command) {
@@ -193,8 +194,7 @@ void Core::refuse_launch(const Launch& command, Reason reason, const std::string
 void Core::obey(const Kill& command) {
   Task* task = find_task(command.task);
   if (task == nullptr) {
-    make_update(command.task, "", or_lost(command.task.framework, TaskState::dropped),
-                Reason::executor_terminated, "the agent has no such task to kill");
+    answer_unknown(command.task, Reason::executor_terminated, "the agent has no such task to kill");
     return;
   }
   if (is_terminal(task->state)) {
@@ -256,15 +256,16 @@ void Core::obey(const ShutdownFramework& command) {
   }
 }
 
-void Core::obey(const Reconcile& command) { answer_believed(command.tasks); }
-
-void Core::answer_believed(const std::vector<TaskKey>& tasks) {
-  for (const TaskKey& key : tasks) {
+void Core::obey(const Reconcile& command) {
+  for (const TaskKey& key : command.tasks) {
     if (tasks_.count(key) == 0) {
-      make_update(key, "", or_lost(key.framework, TaskState::dropped), Reason::reconciliation,
-                  "the agent does not know the task");
+      answer_unknown(key, Reason::reconciliation, "the agent does not know the task");
     }
   }
+}
+
+void Core::answer_unknown(const TaskKey& key, Reason reason, const std::string& message) {
+  emit(ToMaster{AnswerUnknown{key, or_lost(key.framework, TaskState::dropped), reason, message}});
 }
 
 void Core::obey(const UpdateFramework& command) {
@@ -274,13 +275,12 @@ void Core::obey(const UpdateFramework& command) {
   }
 }
 
-void Core::obey(const Ping& command) {
-  emit(ToMaster{Pong{}});
-  if (link_ == Link::registered && ping_timeout_ > Duration()) {
-    link_deadline_ = now_ + ping_timeout_;
-  }
-  if (!command.connected && link_ == Link::registered) {
-    emit(Disconnect{"the master does not hold us for registered"});
+void Core::obey(const Ping& command) { emit(ToMaster{Pong{command.number}}); }
+
+// Whatever the registered master says proves that it is there.
+void Core::renew_silence() {
+  if (link_ == Link::registered && silence_limit_ > Duration()) {
+    link_deadline_ = now_ + silence_limit_;
   }
 }
 

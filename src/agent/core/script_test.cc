@@ -4,7 +4,7 @@
 //   recover [boot=b1] [alive=e1,e2] [exit=t1:TASK_FINISHED:message]   the first event of a life
 //   detect | lose [gone]              a leading master is known; the connection broke
 //   at ms=N | tick                    sets the time; sets it to next_wake() and ticks
-//   registered [id=a1] [believed=t1]  from=EPOCH or LINEAGE.EPOCH with every master's word
+//   registered [id=a1]   from=EPOCH or LINEAGE.EPOCH with every master's word
 //   launch TASK [executor=e custom] [aware]    kill TASK [grace=ms]    ack TASK uN
 //   reconcile t1,t2    ping    shutdown-executor e    shutdown-framework    shutdown
 //   durable [upto=N]                  the journal is flushed (so far)
@@ -96,11 +96,7 @@ class AgentScript : public script::Handler {
       return step(MasterLost{"connection closed", command.words.size() < 2});
     }
     if (verb == "registered") {
-      Registered said{command.text("id", "a1"), Duration::seconds(75), {}};
-      for (const std::string& task : split(command.text("believed"), ',')) {
-        said.believed.push_back(TaskKey{framework(command), task});
-      }
-      return say(command, said);
+      return say(command, Registered{command.text("id", "a1"), Duration::seconds(75)});
     }
     if (verb == "launch") {
       return say(command, launch_of(command));
@@ -124,7 +120,7 @@ class AgentScript : public script::Handler {
       return say(command, said);
     }
     if (verb == "ping") {
-      return say(command, Ping{!command.has("connected")});
+      return say(command, Ping{static_cast<std::uint64_t>(++pings_)});
     }
     if (verb == "shutdown-executor") {
       return say(command, ShutdownExecutor{ExecutorKey{framework(command), command.word(0)}});
@@ -319,7 +315,9 @@ class AgentScript : public script::Handler {
       return std::nullopt;
     }
     const auto parts = split(command.text("exit"), ':');
-    return TaskExit{parts.at(0), state_of(parts.at(1)), parts.at(2), wait_status(command)};
+    TaskExit exit{parts.at(0), update(parts.at(1), "u77"), wait_status(command)};
+    exit.update.message = parts.at(2);
+    return exit;
   }
 
   void renew() {
@@ -333,6 +331,7 @@ class AgentScript : public script::Handler {
   std::vector<Bytes> journal_;
   std::size_t durable_ = 0;
   Instant now_;
+  int pings_ = 0;
 };
 
 TEST(AgentCore, scripts) {

@@ -155,8 +155,7 @@ struct TaskSpec {
 // What the executor or shim wrote and synced beside its sandbox before it ended.
 struct TaskExit {
   std::string task;  // empty: a custom executor's own end, of no one task
-  TaskState state = TaskState::failed;
-  std::string message;
+  Update update;     // the task's last, with the uuid under which it was or would have been sent
   WaitStatus status;
 
   friend bool operator==(const TaskExit&, const TaskExit&) = default;

@@ -89,10 +89,9 @@ void Core::forward_head(Task& task) {
     }
   }
   if (task.in_flight) {
-    if (is_terminal(latest)) {
-      emit(ToMaster{ReportTerminal{task.spec.key, latest}});
+    if (!is_terminal(latest)) {
+      return;
     }
-    return;
   }
   task.in_flight = true;
   task.retry_delay = options_.update_retry_min;
