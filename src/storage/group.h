@@ -22,13 +22,17 @@ inline constexpr std::size_t block_size_bytes = 4096;
 inline constexpr std::size_t group_header_size_bytes = 88;
 inline constexpr std::uint16_t group_format_version = 1;
 
+// A longer payload is malformed. Above any one record.
+inline constexpr std::size_t group_payload_size_bytes_max = 64 << 20;
+
 // What kind of file a group belongs to; part of the magic.
 enum class GroupKind : std::uint8_t { log = 'L', journal = 'J' };
 
 struct GroupHeader {
   GroupKind kind = GroupKind::log;
-  std::uint64_t log_id = 0;      // drawn when the directory was made
-  std::uint64_t generation = 0;  // of the segment: recycled files carry older ones
+  std::uint64_t log_id = 0;      // drawn when the log was begun
+  std::uint64_t era = 0;         // drawn at every open: tells leftovers of an earlier life
+  std::uint64_t generation = 0;  // of the segment
   std::uint64_t sequence = 0;    // of the group in the whole log, from 1
   std::uint64_t offset = 0;      // of this header in its file
   std::uint64_t first_lsn = 0;
@@ -48,6 +52,10 @@ std::optional<GroupHeader> decode_group_header(ByteView bytes);
 
 // What the next group's predecessor_chain must be.
 std::uint64_t group_chain(const GroupHeader& header);
+
+// Header and payload, padded with zeros to whole blocks: what is written at header.offset. Fills in
+// the payload's size and checksum.
+Bytes encode_group(GroupHeader& header, ByteView payload);
 
 // Rounds up to the next block boundary.
 constexpr std::uint64_t next_block(std::uint64_t offset) {

@@ -20,7 +20,8 @@
 // Errors      full: nothing of the group is durable, it is kept, flush() may be called again.
 //             io: the log is fenced; every later call says io. corrupt: the stored bytes.
 // Threads     Confined to the journal's Lane. Calls block on the disk.
-// Memory      The group under way, and 56 bytes per run of slots of one group in the index.
+// Memory      The group under way, 64 bytes per run of slots of one group in the index, and
+//             8 bytes per retained slot for its chain hash.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +45,6 @@ struct LogOptions {
   std::size_t group_size_bytes = 1 << 20;
   // What one prepare_step() writes.
   std::size_t fill_step_size_bytes = 256 << 10;
-  // Removed segments kept for recycling.
-  std::size_t spare_segments_max = 2;
   // Fill the next segment ahead of use.
   bool fill_ahead = true;
 };
@@ -64,13 +63,14 @@ struct OpenedLog;
 
 class Log {
  public:
-  // Recovers what is there; makes the directory if it is absent. `fresh_log_id`, a random number,
-  // is used only if a new log is begun.
+  // Recovers what is there; makes the directory if it is absent. `nonce` is a number never used
+  // before (from ports::Entropy): groups of this life are told from leftovers of earlier ones by
+  // it.
   //
   // Everything returned is durable: the tail is flushed and read past the page cache first.
   // Errors: io, full, permission_denied; corrupt never: damage is part of the answer.
   static Result<OpenedLog> open(ports::Disk& disk, const std::string& directory,
-                                const LogOptions& options, std::uint64_t fresh_log_id);
+                                const LogOptions& options, std::uint64_t nonce);
 
   // Moves everything in the directory aside (to `<directory>.damaged-N`), so that the next open
   // begins a new log. The node is then a wiped one and needs a new incarnation.
@@ -96,9 +96,6 @@ class Log {
   bool fenced() const;
   // First slot that read() can give; slots in (base, first) are gone with their segments.
   Slot first_slot() const;
-  // Chain hash of a visible slot, from memory or disk; not_found below first_slot() - 1.
-  Result<std::uint64_t> chain_of(Slot slot);
-
   // Visible durable slots from `from`, in order, until `through` or about `size_bytes_max` (always
   // at least one if there is one). Reads the disk. not_found if `from` < first_slot(); corrupt if
   // the bytes went bad.
@@ -117,7 +114,7 @@ class Log {
   std::size_t segment_count() const;
 
  private:
-  friend struct OpenedLog;
+  friend class LogRecovery;
   struct Impl;
   explicit Log(std::unique_ptr<Impl> impl);
 

@@ -7,13 +7,14 @@
 //             L2 visible slots are (base, last] without holes, in increasing order.
 //             L3 staged slots are [staged_first, staged_last] of one ballot, without holes.
 //             L4 chosen <= last never decreases.
-// Memory      Constant but for the notes.
+// Memory      The notes, and 8 bytes per slot whose chain is kept.
 #pragma once
 
-#include <functional>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "storage/record.h"
 
@@ -35,17 +36,28 @@ class LogState {
   std::uint64_t staged_chain = 0;
   std::map<std::uint32_t, Bytes> notes;
 
+  // Chain hashes of visible slots from chains_first on, without holes, through `last`.
+  Slot chains_first{1};
+  std::deque<std::uint64_t> chains;
+  std::vector<std::uint64_t> staged_chains;  // of [staged_first, staged_last], or of a tail of it
+
   bool has_staged() const { return staged_last >= staged_first; }
 
-  // Why the record may not follow, or nothing. `chain_at` answers the chain hash of a visible slot
-  // (needed by Adopt and Base); nothing if it is not known any more.
-  using ChainAt = std::function<std::optional<std::uint64_t>(Slot)>;
-  std::optional<std::string> objection(const Record& record, const ChainAt& chain_at) const;
+  // Of a visible slot, or of base; nothing if it is not known any more. Slot 0 has chain 0.
+  std::optional<std::uint64_t> chain_at(Slot slot) const;
 
-  // Precondition: no objection. `chain_at` as above.
-  void apply(const Record& record, const ChainAt& chain_at);
+  // Why the record may not follow, or nothing.
+  std::optional<std::string> objection(const Record& record) const;
+
+  // Precondition: no objection.
+  void apply(const Record& record);
+
+  // Slots through `slot` are gone from the log: their chains need not be kept.
+  void forget_chains_through(Slot slot);
 
   Checkpoint checkpoint() const;
+  // What a segment that begins with it starts from; chains of earlier slots are not known.
+  static LogState from_checkpoint(const Checkpoint& checkpoint);
 
   friend bool operator==(const LogState&, const LogState&) = default;
 };

@@ -60,24 +60,17 @@ struct Promise {
 
 // In one step: visible slots above keep_through vanish, the staged slots of `ballot` in
 // (keep_through, last] appear, adopted = ballot, and everything staged is forgotten. `chain` is
-// that of `last`. promised rises to ballot if it was lower.
+// that of `last`. promised rises to ballot if it was lower. With `snapshot`, a durable snapshot of
+// slot keep_through, whose chain hash is keep_chain, takes the place of all visible slots.
 struct Adopt {
   Ballot ballot;
   Slot keep_through;
   Slot last;
   std::uint64_t chain = 0;
+  bool snapshot = false;
+  std::uint64_t keep_chain = 0;
 
   friend bool operator==(const Adopt&, const Adopt&) = default;
-};
-
-// A durable snapshot covers everything through `slot`, whose chain hash is `chain`. If the log has
-// that slot with that chain, what follows it stays visible; otherwise the visible history is the
-// snapshot alone, and last = slot. Written when a snapshot from a peer was installed.
-struct Base {
-  Slot slot;
-  std::uint64_t chain = 0;
-
-  friend bool operator==(const Base&, const Base&) = default;
 };
 
 // Who writes this log. A log without one belongs to a node that never finished its first start.
@@ -85,6 +78,7 @@ struct Identity {
   ClusterId cluster;
   NodeId node;
   Incarnation incarnation;
+  Bytes founders;  // the caller's own encoding
 
   friend bool operator==(const Identity&, const Identity&) = default;
 };
@@ -119,7 +113,7 @@ struct Checkpoint {
   std::uint64_t last_chain = 0;
   // Slots staged when the segment began; staged_last < staged_first is none.
   Ballot staged_ballot;
-  Slot staged_first;
+  Slot staged_first{1};
   Slot staged_last;
   std::uint64_t staged_chain = 0;  // of staged_last
   std::vector<Note> notes;         // ascending keys
@@ -127,7 +121,7 @@ struct Checkpoint {
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
-using Record = std::variant<Value, Stage, Promise, Adopt, Base, Identity, Chosen, Note, Checkpoint>;
+using Record = std::variant<Value, Stage, Promise, Adopt, Identity, Chosen, Note, Checkpoint>;
 
 // The stored tag of each alternative; frozen.
 enum class RecordType : std::uint8_t {
@@ -135,11 +129,10 @@ enum class RecordType : std::uint8_t {
   stage = 2,
   promise = 3,
   adopt = 4,
-  base = 5,
-  identity = 6,
-  chosen = 7,
-  note = 8,
-  checkpoint = 9,
+  identity = 5,
+  chosen = 6,
+  note = 7,
+  checkpoint = 8,
 };
 
 RecordType type_of(const Record& record);

@@ -34,10 +34,9 @@ struct OpenedJournal;
 
 class RecordJournal {
  public:
-  // Recovers the directory, or begins a journal in it. `fresh_id` is a random number, used only for
-  // a new one.
+  // Recovers the directory, or begins a journal in it. `nonce` is a number never used before.
   static Result<OpenedJournal> open(ports::Disk& disk, const std::string& directory,
-                                    const RecordJournalOptions& options, std::uint64_t fresh_id);
+                                    const RecordJournalOptions& options, std::uint64_t nonce);
 
   ~RecordJournal();
   RecordJournal(const RecordJournal&) = delete;

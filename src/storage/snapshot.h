@@ -83,6 +83,8 @@ class SnapshotReceiver {
 
 class SnapshotStore {
  public:
+  struct Impl;  // snapshot.cc
+
   // Makes the directory if absent, drops what is unfinished, reads the manifest.
   static Result<std::unique_ptr<SnapshotStore>> open(ports::Disk& disk,
                                                      const std::string& directory,
@@ -111,7 +113,6 @@ class SnapshotStore {
   Result<std::optional<Slot>> remove_old();
 
  private:
-  struct Impl;
   explicit SnapshotStore(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;

@@ -1,0 +1,95 @@
+// Segments: beginning them, filling the next one ahead, removing the oldest.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "storage/log_impl.h"
+
+namespace synod::storage {
+
+Status Log::Impl::start_segment(std::uint64_t generation) {
+  const std::string name = path(segment_name(generation));
+  std::unique_ptr<ports::File> file;
+  if (spare.file != nullptr) {
+    // Filled or not: a segment that is filled halfway serves as well, only slower.
+    if (Status renamed = disk.rename(path(spare_name), name); !renamed.ok()) {
+      return fail(renamed.error());
+    }
+    file = std::move(spare.file);
+    spare = Spare{};
+  } else {
+    auto opened = disk.open(name, ports::OpenMode::create);
+    if (!opened.ok()) {
+      return fail(opened.error());
+    }
+    file = std::move(opened).value();
+  }
+  segments.push_back(Segment{generation, std::move(file)});
+  // The name must be durable before anything in the file counts as durable.
+  if (Status synced = disk.sync_directory(directory); !synced.ok()) {
+    Error error = synced.error();
+    error.code = ErrorCode::io;
+    return fail(std::move(error));
+  }
+  return {};
+}
+
+Result<bool> Log::Impl::prepare_step() {
+  if (!options.fill_ahead || spare.ready || fence.has_value()) {
+    return false;
+  }
+  const auto drop = [this](Error error) {
+    spare = Spare{};
+    static_cast<void>(disk.remove(path(spare_name)));
+    return error;
+  };
+  if (spare.file == nullptr) {
+    SYNOD_TRY_ASSIGN(spare.file, disk.open(path(spare_name), ports::OpenMode::create));
+    if (Status cut = spare.file->truncate(0); !cut.ok()) {
+      return drop(cut.error());
+    }
+  }
+  const std::uint64_t left = options.segment_size_bytes - spare.filled;
+  const Bytes zeros(std::min<std::uint64_t>(left, options.fill_step_size_bytes), '\0');
+  Status done = spare.file->write_at(spare.filled, zeros);
+  if (done.ok()) {
+    // Step by step, so that no flush of the log ever waits for a heap of zeros.
+    done = spare.file->flush();
+  }
+  if (!done.ok()) {
+    return drop(done.error());
+  }
+  spare.filled += zeros.size();
+  spare.ready = spare.filled == options.segment_size_bytes;
+  return !spare.ready;
+}
+
+Result<std::size_t> Log::Impl::remove_through(Slot covered_through, std::uint64_t keep) {
+  std::size_t removed = 0;
+  if (covered_through.value() <= keep) {
+    return removed;
+  }
+  const Slot limit(covered_through.value() - keep);
+  while (segments.size() > 1) {
+    const std::uint64_t generation = segments.front().generation;
+    const bool needed = generation >= durable_generation ||
+                        index.last_in_segment(generation) > limit ||
+                        index.staged_in_segment(generation);
+    if (needed) {
+      break;
+    }
+    SYNOD_TRY(disk.remove(path(segment_name(generation))));
+    segments.pop_front();
+    index.drop_through_segment(generation);
+    if (index.first().value() > 1) {
+      state.forget_chains_through(Slot(index.first().value() - 2));
+    }
+    // One name at a time: a crash must never leave a hole among the segments.
+    SYNOD_TRY(disk.sync_directory(directory));
+    ++removed;
+  }
+  return removed;
+}
+
+}  // namespace synod::storage
