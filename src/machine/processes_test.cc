@@ -293,9 +293,6 @@ TEST_F(ProcessesTest, a_group_is_signalled_even_without_its_leader) {
       [&] { EXPECT_TRUE(real.machine().processes().signal_group(child->id(), SIGKILL).ok()); });
   finish();
 }
-      [&] { EXPECT_FALSE(real.machine().processes().signal_group(child->id(), SIGKILL).ok()); });
-}
-}
 
 TEST_F(ProcessesTest, limits_hold) {
   auto spec = shell("ulimit -n");
