@@ -13,8 +13,7 @@
 //               FailWrite, CloseSession, CreateSession, ExpireSession and DeleteContainer when they
 //               act. AttachSession, UpdateSettings, OpenEpoch and NoOp take none.
 //
-// Source      Apache ZooKeeper 3.9.5: PrepRequestProcessor, DataTree, FinalRequestProcessor; the
-//             order of checks is docs/formats/batch.md's table.
+// Source      Apache ZooKeeper 3.9.5: PrepRequestProcessor, DataTree, FinalRequestProcessor.
 // Invariants  I1  every node but the root is reached from its parent by its name; ephemerals have
 // no
 //                 children; num_children, descendants, bytes and counts agree with the tree.
@@ -121,7 +120,7 @@ class State {
   };
 
   // The initial tree: /, /zookeeper, /zookeeper/quota, /zookeeper/config.
-  State() : State(Options{}) {}
+  State();
   explicit State(Options options);
   ~State();
   State(State&&) noexcept;
@@ -152,19 +151,21 @@ class State {
   // which ends the walk. Precondition: snapshot_open().
   Bytes next_slice(std::size_t size_max);
   void drop_snapshot();
-  // The whole state in one string: begin_snapshot and next_slice to the end. Tests and small
-  // states.
+  // The whole state in one string: begin_snapshot and next_slice to the end. Tests, small states.
   Bytes snapshot();
-  // Total: malformed or inconsistent bytes are an Error.
+  // Total: malformed or inconsistent bytes are an Error. To load piece by piece: loader.h.
   static Result<State> load(ByteView bytes, Options options);
-  static Result<State> load(ByteView bytes) { return load(bytes, Options{}); }
-
-  // Loading piece by piece, for states that are not held in memory twice.
-  class Loader;
+  static Result<State> load(ByteView bytes);
 
  private:
-  friend class SnapshotCursor;
   friend class Applier;
+  friend class Loader;
+
+  static std::uint64_t session_digest(SessionId id, const Session& session);
+  static std::uint64_t minter_digest(std::uint32_t minter, std::int64_t highest);
+  void raise_minter(std::uint32_t minter, std::int64_t highest);
+  // To be called before a session changes, begins (null) or ends.
+  void before_session(SessionId id, const Session* session);
 
   Options options_;
   Tree tree_;
@@ -172,7 +173,8 @@ class State {
   std::map<std::uint32_t, std::int64_t> minters_;  // highest session id of each
   std::map<std::string, std::string> settings_;
   Zxid last_zxid_;
-  std::uint64_t session_digest_ = 0;
+  std::uint64_t ephemerals_ = 0;
+  std::uint64_t session_digest_ = 0;  // sum over sessions and minters
   std::unique_ptr<SnapshotCursor> cursor_;
 };
 

@@ -102,7 +102,7 @@ class Tree {
  public:
   using Handle = std::map<std::string, Node, std::less<>>::node_type;
 
-  Tree() = default;  // the root alone
+  Tree();  // the root alone
   ~Tree();
   Tree(Tree&& other) noexcept;
   Tree& operator=(Tree&& other) noexcept;
@@ -138,8 +138,16 @@ class Tree {
 
   void observe(TreeObserver* observer) { observer_ = observer; }
 
-  // The sum that digest() should be, by walking everything.
+  // --- loading, in canonical order: nodes are appended below nodes already there. The caller
+  // counts descendants. Precondition: `path` is parent's path and a name above those of all its
+  // children.
+  Node& append(Node& parent, std::string_view path, Node node, const zkwire::AclList& acl);
+  Node& replace_root(Node node, const zkwire::AclList& acl);
+
+  // What one node adds to digest().
   std::uint64_t node_digest(std::string_view path, const Node& node) const;
+  // Empty, or what is wrong: walks everything.
+  std::string check() const;
 
  private:
   Node* find_mutable(std::string_view path);
