@@ -28,6 +28,20 @@ std::string in_words(Duration d) {
   return std::to_string(d.millis()) + " ms";
 }
 
+// "exit status 3 (TASK_FAILED, from the executor)", or "TASK_LOST" when nobody said why.
+std::string end_in_words(const Update& event) {
+  std::string state = to_string(event.state);
+  for (char& c : state) {
+    c = static_cast<char>(c - 'a' + 'A');
+  }
+  state = "TASK_" + state;
+  if (event.message.empty()) {
+    return state;
+  }
+  return event.message + " (" + state + (event.source.empty() ? "" : ", from the " + event.source) +
+         ")";
+}
+
 }  // namespace
 
 void Core::step(const Event& event, Effects& effects) {
@@ -359,12 +373,7 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
   const Duration lived = event.now - instance.since;
   const bool recovered = instance.phase == Phase::running && lived >= healthy_after;
   tasks_.erase(instance.task_id);
-  instance.last = std::string("TASK_") + to_string(event.state);
-  std::transform(instance.last.begin(), instance.last.end(), instance.last.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  if (!event.message.empty()) {
-    instance.last += ": " + event.message;
-  }
+  instance.last = end_in_words(event);
   instance.task_id.clear();
   effects.push_back(
       Note{entry.app.name, instance.index, asked ? "killed" : "ended",

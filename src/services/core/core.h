@@ -53,7 +53,8 @@ struct Update {
   std::string agent_id;
   TaskState state = TaskState::staging;
   std::string uuid;     // empty: not to be acknowledged
-  std::string message;  // "Command exited with status 3"
+  std::string message;  // "exit status 3"
+  std::string source;   // who says so: "executor", "agent", "master"; may be empty
 };
 // Creates the app, or changes it. `request` comes back in Reply.
 struct Put {

@@ -102,8 +102,8 @@ class CoreScript : public script::Handler {
     }
     if (verb == "update") {
       return Update{
-          now_,           c.word(0),        c.text("agent", "A1"), state_of(c.text("state")),
-          c.text("uuid"), c.text("message")};
+          now_,           c.word(0),         c.text("agent", "A1"), state_of(c.text("state")),
+          c.text("uuid"), c.text("message"), c.text("source")};
     }
     if (verb == "stored") {
       return Stored{now_, static_cast<std::uint64_t>(std::stoll(c.word(0)))};
@@ -243,7 +243,7 @@ class World {
   void start_all() {
     const auto tasks = tasks_;
     for (const auto& [id, agent] : tasks) {
-      step(Update{now_, id, agent, TaskState::running, "u", ""});
+      step(Update{now_, id, agent, TaskState::running, "u", "", ""});
     }
   }
 
@@ -253,7 +253,7 @@ class World {
       std::advance(it, static_cast<long>(prng_.below(tasks_.size())));
       const auto [id, agent] = *it;
       tasks_.erase(it);
-      step(Update{now_, id, agent, state, "u", "by the world"});
+      step(Update{now_, id, agent, state, "u", "by the world", ""});
     }
   }
 
@@ -292,7 +292,7 @@ class World {
     } else if (const auto* kill = std::get_if<Kill>(&effect)) {
       const bool ran = tasks_.erase(kill->task_id) != 0;
       step(Update{now_, kill->task_id, kill->agent_id, ran ? TaskState::killed : TaskState::lost,
-                  ran ? "u" : "", ""});
+                  ran ? "u" : "", "", ""});
     } else if (const auto* reconcile = std::get_if<Reconcile>(&effect)) {
       answer(*reconcile);
     }
@@ -304,7 +304,7 @@ class World {
     }
     for (const auto& [id, agent] : reconcile.tasks) {
       const bool runs = tasks_.count(id) != 0;
-      step(Update{now_, id, agent, runs ? TaskState::running : TaskState::lost, "", ""});
+      step(Update{now_, id, agent, runs ? TaskState::running : TaskState::lost, "", "", ""});
     }
   }
 
