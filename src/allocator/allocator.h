@@ -66,7 +66,9 @@ class Allocator {
   void step(const Event& event, Effects& effects);
 
   // Pure question: would this shape find a place for the framework in the role, and if not, why?
-  Explanation explain(FrameworkKey framework, const std::string& role, const Shape& shape) const;
+  // What is on offer, to whomever, counts as free. O(agents).
+  Explanation explain(FrameworkKey framework, const std::string& role, const Shape& shape,
+                      const OnOffer& on_offer) const;
 
   // What is free there; nullptr if the agent is unknown.
   const Resources* free(AgentKey agent) const;
@@ -114,6 +116,8 @@ class Allocator {
     Resources held;
     Resources free;
     Amounts free_amounts;
+    // The scalar names of its total and of what is held on it, each held once in the name table.
+    std::vector<std::pair<std::string, Kind>> kinds;
     std::map<std::uint64_t, Holding> holdings;     // by client id
     std::map<std::uint64_t, Client*> filtered_by;  // by client id
     std::shared_ptr<const Resources> last_refused;
@@ -147,11 +151,11 @@ class Allocator {
   std::vector<Client*> clients(Framework& framework, const std::vector<std::string>& roles);
   void update_activity(const Framework& framework, Client& client);
   bool drop_if_unused(Client& client);
-  Amounts amounts_of(const Resources& amount);
-  void hold(AgentKey key, Agent& agent, const Held& held);
-  void recompute(AgentKey key, Agent& agent);
-  void after_free_changed(AgentKey key, Agent& agent);
-  void update_totals(const Resources& out, const Resources& in);
+  Amounts amounts_of(Agent& agent, const Resources& amount);
+  void drop_kinds(Agent& agent);
+  void hold(Agent& agent, const Held& held);
+  void set_total(Agent& agent, const Resources& total);
+  void free_changed(AgentKey key, Agent& agent);
 
   // rounds.cc: the queue, rounds and turns
   void queue(AgentKey key);
@@ -160,15 +164,17 @@ class Allocator {
   bool due() const;
   std::optional<AgentKey> next_agent();
   std::size_t allocate(AgentKey key);
-  std::optional<Resources> offer_for(const Agent& agent, const Client& client) const;
+  bool may_take_all(const Agent& agent, const Client& client) const;
+  Resources part_for(const Agent& agent, const Client& client, const Resources& free) const;
+  void give(AgentKey key, Agent& agent, Client& client, Resources amount);
   bool is_allocatable(const Amounts& amounts) const;
-  bool is_allocatable(const Resources& amount) const;
+  Amounts amounts_known(const Agent& agent, const Resources& amount) const;
   void expire_filters();
 
   // filters.cc
   void add_filter(Client& client, AgentKey key, Agent& agent, const Resources& refused,
                   Duration refuse);
-  void drop_filter(Client& client, AgentKey key);
+  void drop_filters(Client& client, AgentKey key);
   void drop_filters(Client& client);
   void drop_filters_on(AgentKey key, Agent& agent);
   bool is_filtered(const Client& client, AgentKey key, const Agent& agent,
@@ -191,6 +197,7 @@ class Allocator {
   bool round_wrapped_ = false;
   AgentKey round_cursor_;
   AgentKey round_stop_;
+  Instant round_start_;
   Instant next_interval_ = Instant::max();  // interval mode
   std::set<FilterEnd> filter_ends_;
 

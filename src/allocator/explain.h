@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ struct Shape {
   resources::Quantities scalars;
   std::uint64_t ports = 0;  // how many of them
 };
+
+// What of an agent is not in use though it was given out (it stands in offers); nullptr if nothing.
+using OnOffer = std::function<const Resources*(AgentKey)>;
 
 struct Explanation {
   enum class Verdict : std::uint8_t {
@@ -32,10 +36,13 @@ struct Explanation {
   // One for each name in the shape, in its order, then "ports".
   struct PerResource {
     std::string name;
-    Milli wanted = 0;  // ports: how many, in thousandths as well
-    std::string largest_agent;
-    Milli largest_total = 0;          // on that agent
-    Milli largest_free = 0;           // the most that any agent has free
+    Milli wanted = 0;           // ports: how many, in thousandths as well
+    std::string largest_agent;  // by its total, then by what is free
+    Milli largest_total = 0;
+    Milli largest_agent_free = 0;  // on that agent
+    std::string freest_agent;      // by what is free
+    Milli freest_free = 0;
+    Milli freest_total = 0;
     std::size_t agents_by_total = 0;  // whose total is enough of this resource
     std::size_t agents_by_free = 0;
   };
@@ -54,7 +61,7 @@ struct Explanation {
 
 const char* to_string(Explanation::Verdict verdict);
 // One line: "no agent has 9 cpus (largest: a1, 1, of which 0.9 free). 0 of 2 agents fit by cpus, 2
-// by mem". No final stop.
+// by mem", or "no agent has 0.5 cpus free (most: a1, 0.2 of 1). ...". No final stop.
 std::string to_string(const Explanation& explanation);
 
 }  // namespace synod::allocator

@@ -55,8 +55,8 @@ struct Client {
   const AddFramework* info = nullptr;
   bool subscribed = false;  // false: it only holds something still
   bool suppressed = false;
-  std::size_t holdings = 0;  // on how many agents
-  std::map<AgentKey, Filter> filters;
+  std::size_t holdings = 0;                         // on how many agents
+  std::map<AgentKey, std::vector<Filter>> filters;  // never an empty vector
 };
 
 // One role: top-level ones are children of the root, whose path is "".
@@ -128,7 +128,8 @@ class RoleTree {
   void set_active(Client& client, bool active);
   void set_weight(std::string_view role, Milli weight);
   // Keys are not brought up to date before refresh().
-  void set_total(Amounts total);
+  void add_total(const Amounts& amounts);
+  void subtract_total(const Amounts& amounts);
   const Amounts& total() const { return total_; }
 
   // One allocation made; counts.
@@ -184,9 +185,10 @@ class RoleTree {
   std::uint64_t share(const Amounts& amounts, Milli weight) const;
   void place(Client& client);
   void place(Node& node);
-  void unplace(Client& client);
-  void unplace(Node& node);
-  void change(Client& client, const Amounts& amounts, bool take, bool count);
+  void place_self(Node& node);
+  void refresh(Node& node);
+  enum class Change { allocated, found, released };
+  void change(Client& client, const Amounts& amounts, Change how);
 
   std::set<Kind> excluded_;
   Amounts total_;
