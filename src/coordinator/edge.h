@@ -1,0 +1,166 @@
+// One reader Lane's half of the coordination server: its client connections.
+//
+// Takes accepted Streams, decodes, authenticates, keeps each connection's requests in one FIFO,
+// answers reads from the shared state at once, submits writes to the Engine, fires watches, and
+// lets each reply leave only when it is at the head.
+//
+//   Edge edge(lane, shared, engine_sender, options);
+//   network.listen(lane, at, ..., [&](auto stream) { edge.accept(std::move(stream)); });
+//   ports::Sender<Wake> waker(lane, [&](Wake) { edge.wake(); });   // given to the Engine
+//
+// Source      Apache ZooKeeper 3.9.5: ZooKeeperServer.processConnectRequest and processPacket,
+//             FinalRequestProcessor, NIOServerCnxn.
+// Invariants  I1  replies leave in the order of requests; a read behind an unanswered write waits.
+//             I2  the events of a change are written before any reply that could show it.
+//             I3  only apply decides that a session was created, attached, closed or expired; the
+//                 edge may refuse early, never accept.
+//             I4  a write is submitted again until its outcome is known or its connection is gone;
+//                 (session, generation, sequence) matches the outcome, never the xid.
+// Threads     Confined to its Lane. The shared state is read inside a ReadHold only.
+// Memory      Owns its connections. Each holds at most options' bounds of input, unanswered
+//             requests and output; beyond them it is not read from, and an event's receiver that
+//             does not read at all is closed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/edge_options.h"
+#include "coordinator/messages.h"
+#include "coordinator/shared.h"
+#include "ports/lane.h"
+#include "ports/scope.h"
+#include "ports/sender.h"
+#include "ports/stream.h"
+#include "znode/watch_table.h"
+
+namespace synod::coordinator {
+
+class EdgeConnection;
+
+// Since start; latencies in microseconds.
+struct EdgeStats {
+  std::uint64_t received = 0;  // frames
+  std::uint64_t sent = 0;
+  std::uint64_t latency_min_us = 0;
+  std::uint64_t latency_max_us = 0;
+  std::uint64_t latency_sum_us = 0;
+  std::uint64_t latency_count = 0;
+  std::uint64_t connections_refused = 0;
+  std::uint64_t auth_failed = 0;
+};
+
+class Edge {
+ public:
+  using ConnectionId = znode::Watcher;
+
+  Edge(ports::Lane& lane, Shared& shared, ports::Sender<EdgeMessage> engine, EdgeOptions options);
+  ~Edge();
+  Edge(const Edge&) = delete;
+  Edge& operator=(const Edge&) = delete;
+
+  // A client's connection, not attached yet.
+  void accept(std::unique_ptr<ports::Stream> stream);
+  // The inbox has something.
+  void wake();
+
+  const EdgeStats& stats() const { return stats_; }
+  std::size_t connections() const { return connections_.size(); }
+
+  // --- for connections (edge_connection.h)
+  ports::Lane& lane() { return lane_; }
+  Shared& shared() { return shared_; }
+  const EdgeOptions& options() const { return options_; }
+  znode::WatchTable& watches() { return watches_; }
+  EdgeStats& stats() { return stats_; }
+  ports::Scope& scope() { return scope_; }
+  // Runs f(const znode::State&) inside a ReadHold at a moment when everything in the inbox has been
+  // dealt with. Connections may change or be closed before f runs: f and its caller look again.
+  template <typename F>
+  void with_state(F f);
+  [[nodiscard]] bool submit(EdgeMessage message) { return engine_.try_send(std::move(message)); }
+  SessionId mint_session();
+  std::uint64_t next_ticket(ConnectionId connection);
+  void touch(SessionId session) { touched_.insert(session); }
+  // The connection speaks for the session from now on.
+  void bind(SessionId session, ConnectionId connection);
+  void unbind(SessionId session, ConnectionId connection);
+  // Its requests at the head can go on once the inbox is done with.
+  void make_ready(ConnectionId connection) { ready_.push_back(connection); }
+  void mark_dirty(ConnectionId connection) { dirty_.insert(connection); }
+  void submit_later() { resubmit_soon_ = true; }
+  // Its stream has ended. The connection is destroyed on the next turn.
+  void remove(ConnectionId connection);
+  // The answer to a four-letter word; nullopt if it is none that is known.
+  std::optional<std::string> four_letter_word(std::string_view word);
+
+ private:
+  void pump();
+  void take(std::deque<InboxItem> items);
+  void process_inbox();
+  void process(const Applied& item);
+  void process(const Fired& item);
+  void process(const SessionChanged& item);
+  void process(const PathRenewed& item);
+  void process(const Synced& item);
+  void process(const StateReplaced& item);
+  void tick();
+  EdgeConnection* find(ConnectionId id);
+  EdgeConnection* find_session(SessionId session);
+
+  ports::Lane& lane_;
+  Shared& shared_;
+  ports::Sender<EdgeMessage> engine_;
+  const EdgeOptions options_;
+  znode::WatchTable watches_;
+  EdgeStats stats_;
+  Instant started_;
+
+  std::map<ConnectionId, std::unique_ptr<EdgeConnection>> connections_;
+  std::vector<std::unique_ptr<EdgeConnection>> ended_;  // destroyed on the next turn
+  std::map<SessionId, ConnectionId> sessions_;          // established, here
+  std::map<std::string, std::uint32_t> per_address_;
+  std::map<std::uint64_t, ConnectionId> tickets_;
+  std::deque<InboxItem> todo_;
+  std::vector<ConnectionId> ready_;
+  std::set<ConnectionId> dirty_;  // have output to be handed to their streams
+  std::set<SessionId> touched_;
+  std::uint64_t last_connection_ = 0;
+  std::uint64_t last_ticket_ = 0;
+  std::int64_t last_session_ = 0;
+  bool resubmit_soon_ = false;
+  bool was_serving_ = false;
+  Instant not_serving_since_;
+  Instant touched_at_;
+  Instant swept_at_;
+  ports::Scope scope_;
+};
+
+template <typename F>
+void Edge::with_state(F f) {
+  for (;;) {
+    std::vector<InboxItem> items;
+    {
+      const ports::ReadHold hold(shared_.gate, options_.index);
+      std::vector<InboxItem>& inbox = shared_.inboxes[options_.index].items;
+      if (inbox.empty()) {
+        f(std::as_const(shared_.state));
+        return;
+      }
+      items.swap(inbox);
+    }
+    for (InboxItem& item : items) {
+      todo_.push_back(std::move(item));
+    }
+    process_inbox();
+  }
+}
+
+}  // namespace synod::coordinator

@@ -1,0 +1,107 @@
+#include "coordinator/zoo_config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/prng.h"
+#include "coordinator/edge_options.h"
+
+namespace synod::coordinator {
+namespace {
+
+std::string error_of(const std::string& text) {
+  const Result<ZooConfig> config = parse_zoo_config(text);
+  return config.ok() ? "no error" : config.error().message;
+}
+
+TEST(ZooConfig, SampleFileOfThree) {
+  Result<ZooConfig> config = parse_zoo_config(
+      "# comment\n"
+      "tickTime = 2000\r\n"
+      "initLimit:10\n"
+      "syncLimit 5\n"
+      "dataDir=/var/lib/\\\n"
+      "  zookeeper\n"
+      "clientPort=2181\n"
+      "server.2=[::1]:2888:3888:observer\n"
+      "server.1=zoo1:2888:3888;2182\n"
+      "server.3=zoo3:2888:3888:participant;10.0.0.3:2181\n"
+      "autopurge.purgeInterval=1\n"
+      "zookeeper.skipACL=yes\n"
+      "4lw.commands.whitelist=stat, ruok\n");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->tick_ms, 2000);
+  EXPECT_EQ(config->data_dir, "/var/lib/zookeeper");
+  EXPECT_EQ(config->data_log_dir, "/var/lib/zookeeper");
+  EXPECT_EQ(config->session_timeout_ms_min, 4000);
+  EXPECT_EQ(config->session_timeout_ms_max, 40000);
+  EXPECT_TRUE(config->skip_acl);
+  EXPECT_EQ(config->four_letter_words, (std::set<std::string>{"ruok", "stat"}));
+  EXPECT_EQ(config->warning, "these keys have no effect here: autopurge.purgeInterval");
+  ASSERT_EQ(config->servers.size(), 3U);
+  EXPECT_EQ(config->servers[0].client->port, 2182);
+  EXPECT_EQ(config->servers[1].peer.host, "::1");
+  EXPECT_TRUE(config->servers[1].observer);
+  EXPECT_EQ(config_node_text(*config),
+            "server.1=zoo1:2888:3888:participant;0.0.0.0:2182\n"
+            "server.2=[::1]:2888:3888:observer\n"
+            "server.3=zoo3:2888:3888:participant;10.0.0.3:2181\n"
+            "version=0");
+
+  ZooConfig third = *config;
+  EXPECT_TRUE(complete_zoo_config(third, "3\n").ok());
+  EXPECT_EQ(third.client_port_address, "10.0.0.3");
+  EXPECT_EQ(edge_options(third, 0).self, NodeId(3));
+  ZooConfig first = *config;
+  EXPECT_EQ(complete_zoo_config(first, "1").error().message,
+            "clientPort is 2181, but server.1 says 2182");
+  ZooConfig nobody = *config;
+  EXPECT_EQ(complete_zoo_config(nobody, std::nullopt).error().message,
+            "/var/lib/zookeeper/myid is missing: it tells which server.N this is");
+  EXPECT_EQ(complete_zoo_config(nobody, "7").error().message,
+            "there is no server.7 line for this server");
+}
+
+TEST(ZooConfig, StandaloneNeedsNoId) {
+  Result<ZooConfig> config = parse_zoo_config("dataDir=/d\nclientPort=0\n");
+  ASSERT_TRUE(config.ok());
+  EXPECT_TRUE(complete_zoo_config(*config, std::nullopt).ok());
+  EXPECT_EQ(config->my_id, NodeId(1));
+  EXPECT_EQ(config->session_timeout_ms_min, 6000);
+}
+
+TEST(ZooConfig, ErrorsNameTheLineAndWhatIsExpected) {
+  EXPECT_EQ(error_of("clientPort=1\n"), "dataDir is missing");
+  EXPECT_EQ(error_of("dataDir=/d\n\nclientPort=x\n"),
+            "line 3: clientPort: expected a number from 0 to 65535, found \"x\"");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.0=a:1:2\n"),
+            "line 2: server.0: a server's number is from 1 to 255");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1\n"),
+            "line 2: server.1: expected host:port:electionPort[:role][;clientPort], found \"a:1\"");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:1\n"),
+            "line 2: server.1: the two ports must differ");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2\nserver.1=b:1:2\n"),
+            "line 3: server.1 is there twice");
+  EXPECT_EQ(error_of("dataDir=/d\nsecureClientPort=2281\n"),
+            "line 2: secureClientPort is not supported");
+  EXPECT_EQ(error_of("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8\n"),
+            "minSessionTimeout 9 is above maxSessionTimeout 8");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2:observer\n"),
+            "every server is an observer: at least one must be a participant");
+}
+
+TEST(ZooConfig, AnyTextGivesAConfigurationOrAnError) {
+  Prng prng(7);
+  const std::string pieces[] = {"server.1=", "a:1:2", ";", "\\",   "\n",          "=",
+                                "dataDir",   "[",     "]", ":",    "clientPort=", "9",
+                                "#",         " ",     "|", "\\\n", "group.1=1"};
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    for (std::uint64_t n = prng.below(20); n > 0; --n) {
+      text += pieces[prng.below(std::size(pieces))];
+    }
+    (void)parse_zoo_config(text);
+  }
+}
+
+}  // namespace
+}  // namespace synod::coordinator
