@@ -1,0 +1,43 @@
+#include "paxos/core.h"
+
+#include "paxos/machine.h"
+
+namespace synod::paxos {
+
+Core::Core(const Options& options, const Recovered& recovered)
+    : machine_(std::make_unique<Machine>(options, recovered)) {}
+Core::~Core() = default;
+Core::Core(const Core& other) : machine_(std::make_unique<Machine>(*other.machine_)) {}
+Core& Core::operator=(const Core& other) {
+  *machine_ = *other.machine_;
+  return *this;
+}
+Core::Core(Core&&) noexcept = default;
+Core& Core::operator=(Core&&) noexcept = default;
+
+void Core::step(const Event& event, Effects& effects) { machine_->step(event, effects); }
+
+Role Core::role() const { return machine_->role(); }
+bool Core::serving() const { return machine_->leading().serving(); }
+bool Core::can_propose() const { return machine_->can_propose(); }
+NodeId Core::leader() const { return machine_->leader(); }
+Ballot Core::promised() const { return machine_->acceptor().promised(); }
+Ballot Core::adopted() const { return machine_->acceptor().adopted(); }
+Slot Core::last() const { return machine_->acceptor().history().last(); }
+Chain Core::chain() const { return machine_->acceptor().history().chain(); }
+Slot Core::chosen() const { return machine_->acceptor().history().chosen(); }
+const Membership& Core::membership() const { return machine_->acceptor().history().membership(); }
+const IdentityRecord& Core::identity() const { return machine_->founding().identity(); }
+RulesVersion Core::agreed_rules() const {
+  return machine_->leading().agreed_rules(machine_->acceptor());
+}
+std::uint64_t Core::digest() const { return machine_->digest(); }
+std::optional<std::string> Core::check() const { return machine_->check(); }
+
+std::ostream& operator<<(std::ostream& out, const Core& core) {
+  return out << core.role() << " promised=" << core.promised() << " adopted=" << core.adopted()
+             << " last=" << core.last() << " chosen=" << core.chosen()
+             << " leader=" << core.leader();
+}
+
+}  // namespace synod::paxos

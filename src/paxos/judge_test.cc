@@ -1,0 +1,254 @@
+#include <sstream>
+
+#include "base/check.h"
+#include "base/checksum.h"
+#include "paxos/world_test.h"
+
+namespace synod::paxos::testing {
+
+// ---- Journal
+
+Chain Journal::State::chain_at(Slot slot) const {
+  SYNOD_CHECK(slot >= base && slot <= last());
+  return slot == base ? base_chain : log[slot.value() - base.value() - 1].chain;
+}
+
+void Journal::State::apply(const Record& record) {
+  if (const auto* r = std::get_if<IdentityRecord>(&record)) {
+    identity = *r;
+  } else if (const auto* r2 = std::get_if<PromiseRecord>(&record)) {
+    SYNOD_CHECK(r2->ballot > promised);
+    promised = r2->ballot;
+  } else if (const auto* r3 = std::get_if<AppendRecord>(&record)) {
+    SYNOD_CHECK(r3->slot == last().next() && r3->before == chain_at(last()));
+    log.push_back(Shown{r3->chain, r3->entry});
+    noted_chosen = r3->chosen;
+  } else if (const auto* r4 = std::get_if<StageRecord>(&record)) {
+    if (staged_ballot != r4->ballot || staged_keep != r4->keep) {
+      staged_ballot = r4->ballot;
+      staged_keep = r4->keep;
+      staged.clear();
+    }
+    SYNOD_CHECK(r4->slot > staged_keep &&
+                r4->slot.value() <= staged_keep.value() + staged.size() + 1);
+    staged.resize(r4->slot.value() - staged_keep.value() - 1);
+    staged.push_back(Shown{r4->chain, r4->entry});
+  }
+}
+
+// Adopt needs the staged snapshot, which lies beside the log.
+void Journal::apply(State& state, const Record& record) const {
+  const auto* r = std::get_if<AdoptRecord>(&record);
+  if (r == nullptr) {
+    state.apply(record);
+    return;
+  }
+  if (r->snapshot) {
+    SYNOD_CHECK(staged_snapshot_.has_value() && staged_snapshot_->slot == r->keep);
+    state.base = r->keep;
+    state.base_chain = staged_snapshot_->chain;
+    state.base_membership = staged_snapshot_->membership;
+    state.log.clear();
+  }
+  SYNOD_CHECK(r->keep >= state.base && r->keep <= state.last());
+  while (state.last() > r->keep) {
+    state.log.pop_back();
+  }
+  for (std::size_t i = 0; state.last() < r->last; ++i) {
+    SYNOD_CHECK(state.staged_ballot == r->ballot && state.staged_keep == r->keep);
+    state.log.push_back(state.staged.at(i));
+  }
+  SYNOD_CHECK(state.chain_at(state.last()) == r->chain);
+  state.adopted = r->ballot;
+  state.staged_ballot = Ballot{};
+  state.staged.clear();
+}
+
+void Journal::append(const Persist& persist) {
+  pending_.push_back(persist);
+  apply(visible_, persist.record);
+}
+
+bool Journal::flush(std::size_t count) {
+  bool any = false;
+  for (; count > 0 && !pending_.empty(); --count) {
+    apply(durable_, pending_.front().record);
+    durable_lsn_ = pending_.front().lsn;
+    durable_ballot_ = pending_.front().ballot;
+    pending_.pop_front();
+    any = true;
+  }
+  return any;
+}
+
+void Journal::lose_unflushed() {
+  pending_.clear();
+  visible_ = durable_;
+}
+
+void Journal::trim(Slot through, const Membership& membership) {
+  for (State* state : {&durable_, &visible_}) {
+    if (through > state->base && through <= state->last()) {
+      state->base_chain = state->chain_at(through);
+      state->base_membership = membership;
+      while (state->base < through) {
+        state->log.pop_front();
+        state->base = state->base.next();
+      }
+    }
+  }
+}
+
+Recovered Journal::recover() const {
+  const State& disk = durable_;
+  Recovered recovered;
+  recovered.identity = disk.identity;
+  recovered.promised = disk.promised;
+  recovered.adopted = disk.adopted;
+  recovered.chosen = disk.base;
+  recovered.chosen_chain = disk.base_chain;
+  recovered.membership = disk.base_membership;
+  recovered.log_first = disk.base.next();
+  Slot slot = disk.base;
+  for (const Shown& shown : disk.log) {
+    slot = slot.next();
+    recovered.tail.push_back(RecoveredEntry{slot, shown.chain, shown.entry});
+  }
+  return recovered;
+}
+
+std::uint64_t Journal::digest() const {
+  std::uint64_t h = 0;
+  for (const State* state : {&durable_, &visible_}) {
+    h = hash_mix(h, hash_mix(state->promised.number, state->promised.node.value()));
+    h = hash_mix(h, hash_mix(state->adopted.number, state->adopted.node.value()));
+    h = hash_mix(h, hash_mix(state->chain_at(state->last()).value(), state->last().value()));
+    h = hash_mix(h, state->staged.empty() ? 0 : state->staged.back().chain.value());
+    h = hash_mix(h, hash_mix(state->staged_keep.value(), state->staged.size()));
+  }
+  return hash_mix(h, pending_.size());
+}
+
+// ---- Judge
+
+void Judge::blame(const std::string& what) {
+  if (verdict_.empty()) {
+    verdict_ = what;
+  }
+}
+
+// A durable log is a vote for each of its slots, in the ballot it has adopted.
+void Judge::on_durable(NodeId node, const Journal::State& state) {
+  if (state.adopted == Ballot{}) {
+    return;
+  }
+  Slot slot = state.base;
+  for (const Journal::Shown& shown : state.log) {
+    before_.emplace(shown.chain, state.chain_at(slot));
+    entries_.emplace(shown.chain, shown.entry);
+    slot = slot.next();
+    votes_[Key{state.adopted, slot, shown.chain}].insert({node, state.identity.incarnation});
+  }
+  judge();
+}
+
+bool Judge::is_chosen(const Key& key, const Membership& membership) const {
+  auto it = votes_.find(key);
+  return it != votes_.end() && membership.quorum([&](const Member& member) {
+    return it->second.count({member.node, member.incarnation}) != 0;
+  });
+}
+
+void Judge::judge() {
+  for (const auto& [key, voters] : votes_) {
+    if (key.slot <= chosen() && key.chain != chosen_[key.slot.value() - 1] &&
+        is_chosen(key, memberships_[key.slot.value() - 1])) {
+      blame("two values are chosen for slot " + std::to_string(key.slot.value()));
+    }
+  }
+  bool again = true;
+  while (again) {
+    again = false;
+    for (const auto& [key, voters] : votes_) {
+      if (key.slot == chosen().next() && is_chosen(key, memberships_.back())) {
+        const Entry& entry = entries_.at(key.chain);
+        const Chain previous = chosen_.empty() ? Chain(0) : chosen_.back();
+        auto proposed = proposed_.find(*entry.value);
+        if (before_.at(key.chain) != previous) {
+          blame("slot " + std::to_string(key.slot.value()) + " follows another history");
+        }
+        if (entry.kind == EntryKind::batch && proposed != proposed_.end() &&
+            proposed->second != previous) {
+          blame("'" + *entry.value + "' is chosen after another log than it was proposed for");
+        }
+        chosen_.push_back(key.chain);
+        memberships_.push_back(memberships_.back().after(entry));
+        again = true;
+        break;
+      }
+    }
+  }
+}
+
+void Judge::on_delivered(NodeId node, Slot slot, Chain chain) {
+  if (slot > chosen()) {
+    blame("node " + std::to_string(node.value()) + " delivers slot " +
+          std::to_string(slot.value()) + " which is not chosen");
+  } else if (chosen_[slot.value() - 1] != chain) {
+    blame("node " + std::to_string(node.value()) + " delivers another slot " +
+          std::to_string(slot.value()) + " than was chosen");
+  }
+}
+
+void Judge::on_proposed(const Entry& entry, Chain before) {
+  proposed_.emplace(*entry.value, before);
+}
+
+void Judge::check_quorums(const std::map<NodeId, const Journal::State*>& disks) {
+  const Membership& membership = memberships_.back();
+  std::vector<Member> voters;
+  for (const Member& member : membership.members()) {
+    if (!member.observer) {
+      voters.push_back(member);
+    }
+  }
+  for (std::uint32_t set = 1; set < (1U << voters.size()); ++set) {
+    const Journal::State* newest = nullptr;
+    const bool quorum = membership.quorum([&](const Member& member) {
+      for (std::size_t i = 0; i < voters.size(); ++i) {
+        const Journal::State& disk = *disks.at(voters[i].node);
+        if (voters[i].node == member.node && (set >> i & 1U) != 0 &&
+            disk.identity.incarnation == member.incarnation) {
+          const bool newer = newest == nullptr || std::pair(disk.adopted, disk.last()) >
+                                                      std::pair(newest->adopted, newest->last());
+          newest = newer ? &disk : newest;
+          return true;
+        }
+      }
+      return false;
+    });
+    if (!quorum || chosen() == Slot(0)) {
+      continue;
+    }
+    const bool has = newest->last() >= chosen() &&
+                     (newest->base > chosen() || newest->chain_at(chosen()) == chosen_.back());
+    if (!has) {
+      blame("slot " + std::to_string(chosen().value()) +
+            " was chosen and the newest log of a quorum does not have it");
+    }
+  }
+}
+
+std::uint64_t Judge::digest() const {
+  std::uint64_t h = chosen_.empty() ? 0 : chosen_.back().value();
+  for (const auto& [key, voters] : votes_) {
+    h = hash_mix(h, hash_mix(key.ballot.number * 256 + key.ballot.node.value(), key.slot.value()));
+    h = hash_mix(h, key.chain.value());
+    for (const Vote& vote : voters) {
+      h = hash_mix(h, hash_mix(vote.first.value(), vote.second.value()));
+    }
+  }
+  return h;
+}
+
+}  // namespace synod::paxos::testing

@@ -1,0 +1,122 @@
+// Leading: from the first Prepare of a ballot to its end.
+//
+// Phases: preparing (gathers promises), fetching (the initial history comes from the one that has
+// the newest log), leading (teaches every peer, appends, counts, answers reads).
+//
+// Source      Paxos Made Simple, sections 2.2 and 3; README.md for whole histories.
+// Invariants  I3 of core.h, and
+//             C1 (ballot, slot) is counted, never slot: an Accepted of another ballot is ignored.
+//             C2 this node counts by the same message as the others, when it is durable.
+//             C3 a voter counts only with the incarnation that the memberships in force name.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "paxos/acceptor.h"
+#include "paxos/lesson.h"
+
+namespace synod::paxos {
+
+struct Progress {
+  Lesson lesson;
+  Incarnation incarnation;
+  bool adopted = false;  // has adopted the ballot, durably
+  Slot accepted;         // and accepted through here
+  RulesVersion rules{1};
+  bool heard_ever = false;
+  Instant heard;
+  std::uint64_t round = 0;  // answered
+  Slot next_at_beat;        // next slot to send when the last heartbeat left
+  std::uint32_t beats_not_adopted = 0;
+};
+
+class Leader {
+ public:
+  enum class Phase { none, preparing, fetching, leading };
+
+  Leader() = default;
+
+  Phase phase() const { return phase_; }
+  bool leads() const { return phase_ == Phase::leading; }
+  bool serving() const { return serving_; }
+  Ballot ballot() const { return ballot_; }
+  Instant deadline() const { return deadline_; }
+  NodeId donor() const { return donor_; }
+  const std::map<NodeId, Progress>& peers() const { return peers_; }
+  bool can_propose(const Options& options, const Acceptor& acceptor) const;
+  RulesVersion agreed_rules(const Acceptor& acceptor) const;
+
+  // Begins with a ballot that is promised by the acceptor already.
+  void prepare(const Step& step, Acceptor& acceptor, const std::vector<NodeId>& peers);
+  void on_promise(const Step& step, Acceptor& acceptor, NodeId from, const Promise& m,
+                  Slot log_first);
+  // A part of the fetched history was staged: go on waiting.
+  void on_fetched(const Step& step);
+  // All of it.
+  void on_fetched_all(const Step& step, Acceptor& acceptor, const Adopt& m, Slot log_first);
+  // The donor is gone: try another.
+  void drop_donor(const Step& step, Acceptor& acceptor, Slot log_first);
+  void on_accepted(const Step& step, Acceptor& acceptor, NodeId from, const Accepted& m,
+                   Slot log_first);
+  void on_rewind(const Step& step, Acceptor& acceptor, NodeId from, const Rewind& m,
+                 Slot log_first);
+  void on_heartbeat_reply(const Step& step, Acceptor& acceptor, NodeId from,
+                          const HeartbeatReply& m, Slot log_first);
+  void on_sent(const Step& step, Acceptor& acceptor, const Sent& e, Slot log_first);
+  void on_link_up(const Step& step, NodeId peer);
+  void on_link_down(const Step& step, NodeId peer);
+  void hear(const Step& step, NodeId from);
+
+  void propose(const Step& step, Acceptor& acceptor, Entry entry, Slot log_first);
+  void read(const Step& step, Acceptor& acceptor, std::uint64_t token);
+  void heartbeat(const Step& step, const Acceptor& acceptor);
+  void send_watermarks(const Step& step, const Acceptor& acceptor);
+  // True if a quorum answered within the election timeout.
+  bool has_quorum(const Step& step, const Acceptor& acceptor) const;
+  // Of the followers, the one with the longest accepted log.
+  NodeId most_advanced() const;
+  // Ends the phase: reads fail, proposals are lost.
+  void end(const Step& step, const Acceptor& acceptor);
+
+  std::uint64_t digest() const;
+  std::optional<std::string> check(const Acceptor& acceptor) const;
+
+ private:
+  void try_elect(const Step& step, Acceptor& acceptor, Slot log_first);
+  void try_lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, const Position& history,
+                Slot log_first);
+  void lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot log_first);
+  bool promised_by_quorum(const Membership& membership, const Position& history,
+                          bool strictly) const;
+  Slot known_chosen() const;
+  void place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m, Slot log_first);
+  void pump(const Step& step, const Acceptor& acceptor, Slot log_first);
+  void pump_one(const Step& step, const Acceptor& acceptor, NodeId peer, Slot log_first);
+  void count(const Step& step, Acceptor& acceptor, Slot log_first);
+  bool chosen_by_quorums(const History& history, Slot slot) const;
+  void readmit_if_due(const Step& step, Acceptor& acceptor, Slot log_first);
+  void begin_round(const Step& step, const Acceptor& acceptor);
+  void try_finish_round(const Step& step, const Acceptor& acceptor);
+
+  Phase phase_ = Phase::none;
+  Ballot ballot_;
+  NodeId self_;
+  Instant deadline_;
+  std::map<NodeId, Promise> promises_;
+  std::set<NodeId> failed_donors_;
+  NodeId donor_;
+  Position fetching_;
+  std::optional<Adopt> fetched_;  // all is staged; promises of some membership are still missing
+  std::map<NodeId, Progress> peers_;  // self included once it leads
+  Slot history_end_;
+  bool serving_ = false;
+  std::uint64_t round_ = 0;
+  std::vector<std::uint64_t> reads_waiting_;
+  std::vector<std::uint64_t> reads_asked_;  // in the round under way
+  std::uint64_t asked_round_ = 0;
+  Slot asked_slot_;
+};
+
+}  // namespace synod::paxos

@@ -1,0 +1,175 @@
+// The first half of a leader's life: from Prepare to the adoption of its own ballot.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "paxos/fields.h"
+#include "paxos/leader.h"
+
+namespace synod::paxos {
+namespace {
+
+bool newer(const Position& a, const Position& b) {
+  return a.adopted != b.adopted ? a.adopted > b.adopted : a.last > b.last;
+}
+
+}  // namespace
+
+void Leader::prepare(const Step& step, Acceptor& acceptor, const std::vector<NodeId>& peers) {
+  SYNOD_CHECK(phase_ == Phase::none);
+  phase_ = Phase::preparing;
+  ballot_ = acceptor.promised();
+  self_ = step.options.self;
+  deadline_ = step.now + step.options.election_timeout;
+  for (NodeId peer : peers) {
+    peers_[peer].lesson = Lesson(ballot_);
+    step.send_durable(peer, Prepare{ballot_});
+  }
+  peers_[self_];
+  acceptor.on_prepare(step, self_, Prepare{ballot_});
+}
+
+void Leader::on_promise(const Step& step, Acceptor& acceptor, NodeId from, const Promise& m,
+                        Slot log_first) {
+  if (phase_ == Phase::none || m.ballot != ballot_ || peers_.count(from) == 0) {
+    return;
+  }
+  if (leads()) {
+    if (from != self_) {
+      place(step, acceptor, from, m, log_first);
+      count(step, acceptor, log_first);
+    }
+    return;
+  }
+  promises_[from] = m;
+  if (phase_ == Phase::preparing) {
+    try_elect(step, acceptor, log_first);
+  } else if (fetched_.has_value()) {
+    try_lead(step, acceptor, *fetched_, fetching_, log_first);
+  }
+}
+
+// Promises of logs newer than `history` do not count: their promisers may hold chosen slots that
+// this history lacks. A doubtful one counts only if all voters answered. `strictly`: only the
+// incarnations that the membership names.
+bool Leader::promised_by_quorum(const Membership& membership, const Position& history,
+                                bool strictly) const {
+  const bool all_answered =
+      std::all_of(membership.members().begin(), membership.members().end(),
+                  [&](const Member& m) { return m.observer || promises_.count(m.node) != 0; });
+  return membership.quorum([&](const Member& member) {
+    auto it = promises_.find(member.node);
+    return it != promises_.end() && !newer(it->second.position, history) &&
+           (!strictly || it->second.incarnation == member.incarnation) &&
+           (!it->second.doubtful || all_answered);
+  });
+}
+
+Slot Leader::known_chosen() const {
+  Slot chosen;
+  for (const auto& [node, promise] : promises_) {
+    chosen = std::max(chosen, promise.chosen);
+  }
+  return chosen;
+}
+
+// Which memberships must have promised is written in the history itself, so a history of somebody
+// else is fetched first, on the promises of a likely quorum, and judged afterwards.
+void Leader::try_elect(const Step& step, Acceptor& acceptor, Slot log_first) {
+  if (promises_.count(self_) == 0) {
+    return;
+  }
+  const Position own = acceptor.position();
+  Position best = own;
+  NodeId best_node = self_;
+  for (const auto& [node, promise] : promises_) {
+    const bool mixed_up = step.options.planted == PlantedBug::mix_histories;
+    const bool better =
+        mixed_up ? promise.position.last > best.last : newer(promise.position, best);
+    if (failed_donors_.count(node) == 0 && better) {
+      best = promise.position;
+      best_node = node;
+    }
+  }
+  Position judged = best;
+  if (step.options.planted == PlantedBug::mix_histories) {
+    judged.adopted = ballot_;
+  }
+  if (!promised_by_quorum(acceptor.history().membership(), judged, false)) {
+    return;
+  }
+  if (best_node == self_) {
+    try_lead(step, acceptor, Adopt{ballot_, own.last, own.last, own.chain}, judged, log_first);
+    return;
+  }
+  phase_ = Phase::fetching;
+  donor_ = best_node;
+  fetching_ = judged;
+  fetched_.reset();
+  deadline_ = step.now + step.options.election_timeout;
+  acceptor.forget_staged();
+  const bool mix = step.options.planted == PlantedBug::mix_histories;
+  step.send(donor_, Fetch{ballot_, own, mix ? own.last : acceptor.history().chosen()});
+}
+
+void Leader::on_fetched(const Step& step) { deadline_ = step.now + step.options.election_timeout; }
+
+void Leader::on_fetched_all(const Step& step, Acceptor& acceptor, const Adopt& m, Slot log_first) {
+  if (phase_ != Phase::fetching || m.last != fetching_.last || !acceptor.can_adopt(m)) {
+    return;
+  }
+  fetched_ = m;
+  try_lead(step, acceptor, m, fetching_, log_first);
+}
+
+void Leader::drop_donor(const Step& step, Acceptor& acceptor, Slot log_first) {
+  if (phase_ != Phase::fetching) {
+    return;
+  }
+  failed_donors_.insert(donor_);
+  promises_.erase(donor_);
+  donor_ = NodeId();
+  fetched_.reset();
+  phase_ = Phase::preparing;
+  try_elect(step, acceptor, log_first);
+}
+
+void Leader::try_lead(const Step& step, Acceptor& acceptor, const Adopt& adopt,
+                      const Position& history, Slot log_first) {
+  for (const Membership& membership : acceptor.staged_configurations(known_chosen(), adopt.keep)) {
+    if (!promised_by_quorum(membership, history, true)) {
+      return;
+    }
+  }
+  lead(step, acceptor, adopt, log_first);
+}
+
+void Leader::lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot log_first) {
+  phase_ = Phase::leading;
+  history_end_ = adopt.last;
+  acceptor.adopt_own(step, adopt);
+  acceptor.choose(step, known_chosen());
+  Progress& own = peers_[self_];
+  own.incarnation = promises_[self_].incarnation;
+  own.rules = step.options.rules;
+  step.note(fmt::format("leads with ballot {}.{} after slot {}", ballot_.number,
+                        ballot_.node.value(), history_end_.value()));
+  if (step.options.planted == PlantedBug::count_leader_at_send) {
+    on_accepted(step, acceptor, self_, acceptor.accepted(), log_first);
+  }
+  if (step.options.opening_entry) {
+    propose(step, acceptor, make_entry(EntryKind::open, encode(ballot_)), log_first);
+  }
+  for (const auto& [peer, promise] : std::map<NodeId, Promise>(promises_)) {
+    if (peer != self_) {
+      peers_[peer].heard_ever = true;
+      peers_[peer].heard = step.now;
+      place(step, acceptor, peer, promise, log_first);
+    }
+  }
+  promises_.clear();
+  heartbeat(step, acceptor);
+}
+
+}  // namespace synod::paxos
