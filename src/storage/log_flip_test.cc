@@ -80,8 +80,8 @@ void flip_every_byte(bool witness, Tally& tally) {
     const std::uint64_t size = measure.size(path);
     for (std::uint64_t offset = 0; offset < size; ++offset) {
       // Headers are flipped bit by bit, the long payloads more sparsely.
-      const bool header = offset % block_size_bytes < group_header_size_bytes + 32;
-      if (!header && offset % 37 != 0) {
+      const bool header = offset % block_size_bytes < group_header_size_bytes + 8;
+      if (!header && offset % 97 != 0) {
         continue;
       }
       SmallLog small(7, witness);

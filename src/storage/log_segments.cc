@@ -36,7 +36,8 @@ Status Log::Impl::start_segment(std::uint64_t generation) {
 }
 
 Result<bool> Log::Impl::prepare_step() {
-  if (!options.fill_ahead || spare.ready || fence.has_value()) {
+  // The first segment is small on purpose: it is not what the spare is for.
+  if (!options.fill_ahead || spare.ready || segments.empty() || fence.has_value()) {
     return false;
   }
   const auto drop = [this](Error error) {

@@ -239,6 +239,10 @@ LogState LogState::from_checkpoint(const Checkpoint& c) {
     s.notes[note.key] = note.bytes;
   }
   s.chains_first = c.last.next();
+  if (c.last.value() > 0) {
+    s.chains_first = c.last;
+    s.chains.push_back(c.last_chain);
+  }
   return s;
 }
 
