@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -303,6 +304,21 @@ class KernelDisk final : public ports::Disk {
       return last_error("space of " + path);
     }
     return ports::Space{status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize};
+  }
+
+  Status set_owner(const std::string& path, const std::string& user) override {
+    std::vector<char> buffer(16 << 10);
+    passwd entry{};
+    passwd* found = nullptr;
+    ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) {
+      return Error{ErrorCode::not_found, "no such user: " + user};
+    }
+    if (::chown(path.c_str(), entry.pw_uid, entry.pw_gid) != 0 ||
+        ::chmod(path.c_str(), 0750) != 0) {
+      return last_error("set owner of " + path);
+    }
+    return {};
   }
 
   Result<std::unique_ptr<ports::DirectoryLock>> lock(const std::string& path) override {

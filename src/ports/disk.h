@@ -77,6 +77,11 @@ class Disk {
   // Removes a directory with all that is in it; not_found is success.
   virtual Status remove_tree(const std::string& path) = 0;
   virtual Result<Space> space(const std::string& path) = 0;
+  // Hands the file or directory to that user, by name, and closes it to strangers (mode 0750).
+  // unsupported where there are no users.
+  virtual Status set_owner(const std::string& path, const std::string& user) {
+    return Error{ErrorCode::unsupported, "set owner of " + path + " to " + user};
+  }
   // busy if another process holds it.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) = 0;
 };
