@@ -7,8 +7,8 @@
 //          peer went away before the end: whether it acted on the request is unknown), malformed,
 //          too_large.
 // Threads  Confined to its Lane; callbacks come on later turns.
-// Memory   Destroying a Call abandons it, no callback follows. Calls may outlive the Client only to
-//          be destroyed.
+// Memory   Destroying a Call abandons it, no callback follows; any callback may do so. Calls may
+//          outlive the Client.
 #pragma once
 
 #include <functional>
@@ -46,12 +46,12 @@ struct StreamConsumer {
 struct CallOptions {
   Duration timeout = Duration::seconds(10);  // one-shot: whole answer; stream: until its head
   // Streams: the longest silence after the head; zero is for ever.
-  Duration silence_max;
+  Duration silence_max = {};
   std::size_t body_size_bytes_max = limits::http_body_size_bytes_max;  // one-shot only
 };
 
 struct ClientOptions {
-  ports::Tls tls;
+  ports::Tls tls = {};
   Duration idle_timeout = Duration::seconds(4);  // below what servers allow idle connections
   std::size_t idle_connections_max = 64;
 };
@@ -74,7 +74,7 @@ class Client {
 
  private:
   struct Parts;
-  std::shared_ptr<Parts> parts_;  // shared with Calls under way, which return connections to it
+  std::unique_ptr<Parts> parts_;
 };
 
 // An absolute http(s) URL, taken apart. target has path and query ("/" if none).

@@ -58,6 +58,7 @@ class Json {
   bool as_bool(bool otherwise = false) const;
   // Of a real: only if it is whole and in range.
   std::int64_t as_int(std::int64_t otherwise = 0) const;
+  std::uint64_t as_unsigned(std::uint64_t otherwise = 0) const;
   double as_double(double otherwise = 0) const;
   // "" if not a string. Borrowed.
   std::string_view as_string() const;
@@ -76,6 +77,8 @@ class Json {
   // Adds or replaces a member; null becomes an object first. Returns *this.
   // Precondition: an object or null.
   Json& set(std::string_view name, Json value);
+  // Adds without looking for a member of that name. Precondition: an object.
+  Json& append_member(std::string name, Json value);
   // Appends; null becomes an array first. Precondition: an array or null.
   Json& push(Json value);
 

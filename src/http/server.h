@@ -10,6 +10,7 @@
 //             connection. A subscriber that leaves stream_unread_bytes_max unread is cut.
 //             Connections above connections_max are closed at once.
 // Threads     Confined to its Lane, the Responders and ResponseStreams that it hands out as well.
+//             A handler must not destroy the Server.
 // Memory      Responders and ResponseStreams may outlive connection and Server; they then do
 //             nothing.
 #pragma once
@@ -52,7 +53,8 @@ class ResponseStream {
   bool is_open() const;
   // Bytes that the peer has not taken.
   std::size_t buffered() const;
-  // Called once, on a later turn, when the peer goes away or is cut; not after end().
+  // Called once, on a later turn, when the peer goes away or is cut by write_record; not after
+  // end() or cut(), and not if is_open() is false already. A peer that half-closes has gone.
   void on_closed(std::function<void()> callback);
 
  private:
@@ -76,7 +78,8 @@ class Responder {
   std::unique_ptr<ResponseStream> stream(Response head);
   // False when the client has gone already.
   bool is_open() const;
-  // Called once, on a later turn, if the client goes away before the answer.
+  // Called once, on a later turn, if the client goes away before the answer. A client that only
+  // half-closes still waits for it.
   void on_closed(std::function<void()> callback);
 
  private:
@@ -90,7 +93,7 @@ class Responder {
 using Handler = std::function<void(Request, Responder)>;
 
 struct ServerOptions {
-  ports::Tls tls;
+  ports::Tls tls = {};
   std::size_t header_size_bytes_max = limits::http_header_size_bytes_max;
   std::size_t body_size_bytes_max = limits::http_body_size_bytes_max;
   std::size_t stream_unread_bytes_max = limits::stream_unread_bytes_max;

@@ -48,12 +48,12 @@ class Listener {
 
 struct DialOptions {
   Duration timeout = Duration::seconds(5);
-  Tls tls;
+  Tls tls = {};
 };
 
 struct ListenOptions {
   int backlog = 128;
-  Tls tls;
+  Tls tls = {};
 };
 
 class Network {
