@@ -160,7 +160,8 @@ void Acceptor::adopt_own(const Step& step, const Adopt& m) {
 void Acceptor::perform(const Step& step, const Adopt& m) {
   const bool taught = staged_.ballot == m.ballot && staged_.keep == m.keep && m.last > m.keep;
   const bool snapshot = staged_.ballot == m.ballot && staged_.keep == m.keep && staged_.snapshot;
-  step.persist(m.ballot, AdoptRecord{m.ballot, m.keep, m.last, m.chain, snapshot,
+  const Chain chain = taught ? staged_.chain : m.chain;
+  step.persist(m.ballot, AdoptRecord{m.ballot, m.keep, m.last, chain, snapshot,
                                      snapshot ? staged_.keep_chain : Chain(0)});
   if (snapshot) {
     history_.replace(m.keep, staged_.keep_chain, staged_.membership);

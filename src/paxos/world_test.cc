@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "paxos/fields.h"
 
 namespace synod::paxos::testing {
 namespace {
@@ -21,6 +22,15 @@ Options options_of(NodeId self, const World::Settings& settings,
   options.chains_kept = settings.chains_kept;
   options.slots_in_flight_max = settings.in_flight_max;
   return options;
+}
+
+bool essential(const Packet& packet) {
+  const auto* message = std::get_if<Message>(&packet.content);
+  return message == nullptr || std::holds_alternative<Prepare>(*message) ||
+         std::holds_alternative<Promise>(*message) || std::holds_alternative<Fetch>(*message) ||
+         std::holds_alternative<Stage>(*message) || std::holds_alternative<Adopt>(*message) ||
+         std::holds_alternative<Accept>(*message) || std::holds_alternative<Accepted>(*message) ||
+         std::holds_alternative<Rewind>(*message);
 }
 
 }  // namespace
@@ -158,6 +168,9 @@ void World::stream(NodeId node, const SendLog& e) {
 }
 
 void World::send(NodeId from, NodeId to, Packet packet) {
+  if (settings_.essential_only && !essential(packet)) {
+    return;
+  }
   if (cut_.count({from, to}) == 0 && running(to)) {
     links_[{from, to}].push_back(std::move(packet));
   }
@@ -235,10 +248,13 @@ void World::drop_one(NodeId from, NodeId to, std::size_t index) {
   }
 }
 
-void World::crash(NodeId node) {
+void World::crash(NodeId node, std::size_t kept) {
   Node& n = at(node);
   n.core.reset();
   n.alarm = Instant::max();
+  if (n.journal.flush(kept)) {
+    judge_.on_durable(node, n.journal.durable());
+  }
   n.journal.lose_unflushed();
   for (NodeId other : nodes_) {
     drop(node, other);
@@ -349,6 +365,16 @@ void World::advance(Duration time) {
   }
 }
 
+void World::pass(Duration time) {
+  now_ = now_ + time;
+  for (NodeId node : nodes_) {
+    if (running(node) && at(node).alarm <= now_) {
+      at(node).alarm = Instant::max();
+      step(node, Tick{now_});
+    }
+  }
+}
+
 void World::check() {
   std::map<NodeId, const Journal::State*> disks;
   for (NodeId node : nodes_) {
@@ -372,9 +398,7 @@ std::uint64_t World::digest() const {
     for (const Packet& packet : link) {
       std::uint64_t m = 0;
       if (const auto* message = std::get_if<Message>(&packet.content)) {
-        std::ostringstream text;
-        text << *message;
-        m = hash64(text.str());
+        m = hash_of(*message);
       }
       h = hash_mix(h, hash_mix(pair.first.value() * 16 + pair.second.value(), m));
     }

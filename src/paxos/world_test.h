@@ -95,6 +95,8 @@ class Judge {
   // What was chosen must be in the newest log of every quorum.
   void check_quorums(const std::map<NodeId, const Journal::State*>& disks);
   Slot chosen() const { return Slot(chosen_.size()); }
+  // After the last chosen slot.
+  const Membership& membership() const { return memberships_.back(); }
   std::uint64_t digest() const;
 
  private:
@@ -129,6 +131,8 @@ class World {
     std::vector<Member> members;  // instead of `nodes`
     std::size_t chains_kept = 1 << 16;
     std::size_t in_flight_max = 256;
+    // Heartbeats, watermarks, rejections and the like are lost: what exploration can do without.
+    bool essential_only = false;
   };
 
   explicit World(const Settings& settings);
@@ -156,7 +160,8 @@ class World {
   void drop(NodeId from, NodeId to);
   void drop_one(NodeId from, NodeId to, std::size_t index);
   // The process dies: unflushed records and everything on its links are gone.
-  void crash(NodeId node);
+  // `kept` of the records had reached the disk all the same.
+  void crash(NodeId node, std::size_t kept = 0);
   void restart(NodeId node);
   void wipe(NodeId node);  // a crashed node's disk
   // The others hear that its connection is refused.
@@ -168,6 +173,8 @@ class World {
   // Delivers and flushes until nothing moves.
   void settle();
   void advance(Duration time);
+  // Time goes on and alarms ring; nothing is delivered or flushed.
+  void pass(Duration time);
   // All nodes: core invariants, and the judge's quorum check.
   void check();
   std::uint64_t digest() const;
