@@ -121,7 +121,9 @@ struct ReadLog {
   std::size_t size_bytes_max = 1 << 20;
 };
 // A snapshot of the engine's own state, in order: begin, slices, finish. A begin drops an
-// unfinished one. Answered by SnapshotWritten.
+// unfinished one. Low-priority work: each slice is answered by SliceTaken once it is written, and
+// the sender keeps few of them under way; the whole by SnapshotWritten, when it was read back and
+// is durable.
 struct BeginSnapshot {
   storage::SnapshotId id;
 };
@@ -137,7 +139,8 @@ struct ReadSnapshotFile {
   std::uint64_t offset = 0;
   std::size_t size_bytes = 0;
 };
-// A snapshot file from a peer, in order: begin, parts, finish. Answered by SnapshotReceived.
+// A snapshot file from a peer, in order: begin, parts, finish. Low-priority work: each part is
+// answered by PartTaken, the whole by SnapshotReceived.
 struct BeginReceive {
   std::uint64_t ticket = 0;
 };
@@ -152,7 +155,8 @@ struct LoadSnapshot {
   Slot slot;
 };
 // Through here the state is covered by a durable snapshot and nobody needs the log: old segments
-// and snapshots may go. Done as low-priority work; reports LogShortened when the log's begin moved.
+// and snapshots may go (the one before the newest stays, and the log behind it). Done as
+// low-priority work; reports LogShortened when the log's begin moved.
 struct ShortenLog {
   Slot covered;
   std::uint64_t keep_slots = 0;
@@ -186,6 +190,7 @@ struct LogRead {
   std::uint64_t before_chain = 0;         // of from - 1
   std::optional<Error> error;
 };
+struct SliceTaken {};
 struct SnapshotWritten {
   std::optional<storage::SnapshotRef> ref;
   std::optional<Error> error;
@@ -196,6 +201,10 @@ struct SnapshotFileRead {
   std::uint64_t offset = 0;
   Bytes bytes;  // empty at the end of the file
   std::optional<Error> error;
+};
+struct PartTaken {
+  std::uint64_t ticket = 0;
+  std::uint64_t received_bytes = 0;
 };
 struct SnapshotReceived {
   std::uint64_t ticket = 0;
@@ -210,11 +219,17 @@ struct SnapshotContent {
 struct LogShortened {
   Slot log_first;
 };
+// The disk has no room: what waits is kept and tried again, nothing becomes durable meanwhile. Said
+// when it begins and when it ends.
+struct JournalFull {
+  bool full = false;
+};
 // The end of this journal: nothing more becomes durable. The engine stops taking part and says so.
 struct JournalFailed {
   Error error;
 };
-using JournalReport = std::variant<Opened, Flushed, LogRead, SnapshotWritten, SnapshotFileRead,
-                                   SnapshotReceived, SnapshotContent, LogShortened, JournalFailed>;
+using JournalReport =
+    std::variant<Opened, Flushed, LogRead, SliceTaken, SnapshotWritten, SnapshotFileRead, PartTaken,
+                 SnapshotReceived, SnapshotContent, LogShortened, JournalFull, JournalFailed>;
 
 }  // namespace synod::coordinator

@@ -38,6 +38,7 @@ struct SnapshotStore::Impl {
   Result<SnapshotRef> check_ends(const ManifestEntry& entry);
   Status adopt_file(const std::string& name, const std::vector<ManifestEntry>& manifest);
   Status rename_aside(const std::string& name);
+  Status remove(const std::vector<Slot>& slots);
 };
 
 namespace {
@@ -127,8 +128,9 @@ class Receiver final : public SnapshotReceiver {
 
 class Reader final : public SnapshotReader {
  public:
-  Reader(SnapshotRef ref, std::unique_ptr<ports::File> file, const std::string& name)
-      : ref_(std::move(ref)), file_(std::move(file)), decoder_(*file_, name, false) {}
+  Reader(SnapshotRef ref, std::unique_ptr<ports::File> file, const std::string& name,
+         bool past_cache)
+      : ref_(std::move(ref)), file_(std::move(file)), decoder_(*file_, name, past_cache) {}
 
   Status begin() {
     SYNOD_TRY_ASSIGN(const SnapshotId id, decoder_.header());
@@ -286,14 +288,14 @@ Result<std::unique_ptr<SnapshotReceiver>> SnapshotStore::receive() {
   return std::unique_ptr<SnapshotReceiver>(std::make_unique<Receiver>(*impl_, std::move(file)));
 }
 
-Result<std::unique_ptr<SnapshotReader>> SnapshotStore::read(Slot slot) {
+Result<std::unique_ptr<SnapshotReader>> SnapshotStore::read(Slot slot, bool past_cache) {
   const SnapshotRef* ref = impl_->find(slot);
   if (ref == nullptr) {
     return Error{ErrorCode::not_found, fmt::format("no snapshot of slot {}", slot.value())};
   }
   const std::string name = snapshot_name(slot);
   SYNOD_TRY_ASSIGN(auto file, impl_->disk.open(impl_->path(name), ports::OpenMode::read));
-  auto reader = std::make_unique<Reader>(*ref, std::move(file), name);
+  auto reader = std::make_unique<Reader>(*ref, std::move(file), name, past_cache);
   SYNOD_TRY(reader->begin());
   return std::unique_ptr<SnapshotReader>(std::move(reader));
 }
@@ -328,23 +330,40 @@ Status SnapshotStore::set_aside(Slot slot) {
   return impl_->rename_aside(snapshot_name(slot));
 }
 
-Result<std::optional<Slot>> SnapshotStore::remove_old() {
+Status SnapshotStore::Impl::remove(const std::vector<Slot>& slots) {
+  std::erase_if(named, [&slots](const SnapshotRef& ref) {
+    return std::find(slots.begin(), slots.end(), ref.id.slot) != slots.end();
+  });
+  SYNOD_TRY(write_manifest());
+  for (const Slot slot : slots) {
+    SYNOD_TRY(disk.remove(path(snapshot_name(slot))));
+  }
+  return disk.sync_directory(directory);
+}
+
+Result<std::optional<Slot>> SnapshotStore::remove_old(Slot through) {
   std::vector<Slot> old;
-  while (impl_->named.size() > impl_->options.keep) {
-    old.push_back(impl_->named.back().id.slot);
-    impl_->named.pop_back();
+  std::optional<Slot> oldest;
+  std::size_t kept = 0;
+  for (const SnapshotRef& ref : impl_->named) {
+    if (ref.id.slot > through) {
+      continue;
+    }
+    if (kept < impl_->options.keep) {
+      ++kept;
+      oldest = ref.id.slot;
+    } else {
+      old.push_back(ref.id.slot);
+    }
   }
   if (!old.empty()) {
-    SYNOD_TRY(impl_->write_manifest());
-    for (const Slot slot : old) {
-      SYNOD_TRY(impl_->disk.remove(impl_->path(snapshot_name(slot))));
-    }
-    SYNOD_TRY(impl_->disk.sync_directory(impl_->directory));
+    SYNOD_TRY(impl_->remove(old));
   }
-  if (impl_->named.empty()) {
-    return std::optional<Slot>{};
-  }
-  return std::optional<Slot>{impl_->named.back().id.slot};
+  return oldest;
+}
+
+Status SnapshotStore::remove(Slot slot) {
+  return impl_->find(slot) == nullptr ? Status{} : impl_->remove({slot});
 }
 
 }  // namespace synod::storage

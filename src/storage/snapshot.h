@@ -100,7 +100,8 @@ class SnapshotStore {
   // One writer or receiver at a time.
   Result<std::unique_ptr<SnapshotWriter>> begin(const SnapshotId& id);
   Result<std::unique_ptr<SnapshotReceiver>> receive();
-  Result<std::unique_ptr<SnapshotReader>> read(Slot slot);
+  // `past_cache`: as the medium holds it, to check what was written.
+  Result<std::unique_ptr<SnapshotReader>> read(Slot slot, bool past_cache = false);
 
   // Bytes of the file as they are, for a peer: up to `size` at `offset`.
   Result<Bytes> read_file_at(Slot slot, std::uint64_t offset, std::size_t size);
@@ -109,8 +110,11 @@ class SnapshotStore {
   Status verify(Slot slot);
   // Forgets a snapshot that failed its checks: renamed aside, not named any more.
   Status set_aside(Slot slot);
-  // Removes all but the newest `keep`. Returns the slot of the oldest that stays.
-  Result<std::optional<Slot>> remove_old();
+  // Of the snapshots through `through`, removes all but the newest `keep`; later ones stay. Returns
+  // the slot of the oldest that stays.
+  Result<std::optional<Slot>> remove_old(Slot through);
+  // Removes one, whole or not; nothing if there is none.
+  Status remove(Slot slot);
 
  private:
   explicit SnapshotStore(std::unique_ptr<Impl> impl);

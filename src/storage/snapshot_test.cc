@@ -80,7 +80,9 @@ TEST(Snapshot, GivesBackItsContent) {
     EXPECT_EQ(store->latest()->id, id_of(25001));
     EXPECT_EQ(store->all().size(), 6U);
     EXPECT_EQ(read_all(*store, 25001).value(), content_of(25001, 25000));
-    EXPECT_EQ(store->remove_old().value(), Slot(1002));
+    EXPECT_EQ(store->remove_old(Slot(25000)).value(), Slot(1001));
+    EXPECT_EQ(store->all().size(), 3U);
+    EXPECT_EQ(store->remove_old(Slot(25001)).value(), Slot(1002));
     EXPECT_EQ(store->all().size(), 2U);
   }
 }
@@ -107,7 +109,7 @@ TEST(Snapshot, ThePreviousOneIsUsedWhenPowerGoesInTheMiddle) {
     auto store = open_store(disk);
     ASSERT_TRUE(write(*store, 10, content_of(10, 5000)).ok());
     disk.lose_power_at_operation(disk.operations() + operation);
-    finished = write(*store, 20, content_of(20, 5000)).ok() && store->remove_old().ok();
+    finished = write(*store, 20, content_of(20, 5000)).ok() && store->remove_old(Slot(20)).ok();
     if (finished && !disk.powered()) {
       finished = false;
     }

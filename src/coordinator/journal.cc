@@ -1,0 +1,325 @@
+#include "coordinator/journal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/journal_impl.h"
+#include "ports/entropy.h"
+
+namespace synod::coordinator {
+
+Journal::Impl::Impl(ports::Lane& lane, ports::Disk& disk, JournalOptions options,
+                    ports::Sender<JournalReport> engine)
+    : lane_(lane), disk_(disk), options_(std::move(options)), engine_(std::move(engine)) {
+  soon([this] { open(); });
+}
+
+ports::Sender<JournalCommand> Journal::Impl::commands() {
+  return ports::Sender<JournalCommand>(
+      lane_, scope_.wrap([this](JournalCommand command) { take(std::move(command)); }));
+}
+
+// A full Lane is no reason to forget work of our own.
+void Journal::Impl::soon(std::function<void()> task) {
+  if (!lane_.try_post(scope_.wrap(task))) {
+    lane_.after(Duration::millis(1), scope_.wrap(std::move(task)));
+  }
+}
+
+// --- reports
+
+void Journal::Impl::report(JournalReport report) {
+  if (!failed_ || std::holds_alternative<JournalFailed>(report)) {
+    outbox_.push_back(std::move(report));
+    send_reports();
+  }
+}
+
+void Journal::Impl::send_reports() {
+  while (!outbox_.empty()) {
+    JournalReport copy = outbox_.front();
+    if (!engine_.try_send(std::move(copy))) {
+      if (!resending_) {
+        resending_ = true;
+        lane_.after(Duration::millis(1), scope_.wrap([this] {
+          resending_ = false;
+          send_reports();
+        }));
+      }
+      return;
+    }
+    outbox_.pop_front();
+  }
+}
+
+void Journal::Impl::fail(Error error) {
+  if (failed_) {
+    return;
+  }
+  lane_.log().error("journal", "stopped: {}", to_string(error));
+  failed_ = true;
+  low_.clear();
+  report(JournalFailed{std::move(error)});
+}
+
+// --- opening
+
+void Journal::Impl::open() {
+  if (Status opened = try_open(); !opened.ok()) {
+    fail(opened.error());
+    return;
+  }
+  opened_ = true;
+  std::deque<JournalCommand> early = std::move(early_);
+  early_.clear();
+  for (JournalCommand& command : early) {
+    take(std::move(command));
+  }
+  fill_later(options_.fill_interval);
+}
+
+Status Journal::Impl::try_open() {
+  SYNOD_TRY(disk_.make_directories(options_.log_directory));
+  SYNOD_TRY_ASSIGN(lock_, disk_.lock(options_.log_directory));
+  SYNOD_TRY_ASSIGN(
+      storage::OpenedLog opened,
+      storage::Log::open(disk_, options_.log_directory, options_.log, lane_.entropy().next()));
+  if (opened.damage.has_value()) {
+    const storage::Damage& d = *opened.damage;
+    return Error{
+        ErrorCode::corrupt,
+        fmt::format("{}/{} is damaged at {}: {}. What it held after slot {} is unknown "
+                    "here. Move {} and {} aside, and this node joins again from its peers",
+                    options_.log_directory, d.file, d.offset, d.reason, opened.state.last.value(),
+                    options_.log_directory, options_.snapshot_directory)};
+  }
+  log_ = std::move(opened.log);
+  SYNOD_TRY_ASSIGN(snapshots_, storage::SnapshotStore::open(disk_, options_.snapshot_directory,
+                                                            options_.snapshot));
+  Opened report_opened;
+  SYNOD_TRY_ASSIGN(report_opened.snapshot, usable_snapshot());
+  SYNOD_TRY(read_tail(report_opened));
+  report_opened.state = log_->state();
+  report_opened.log_first = log_->first_slot();
+  report_opened.tail_state = opened.tail;
+  report_opened.fresh = opened.fresh;
+  lane_.log().info("journal", "opened last={} chosen={} log_first={} snapshot={} tail={}",
+                   report_opened.state.last.value(), report_opened.state.chosen.value(),
+                   report_opened.log_first.value(),
+                   report_opened.snapshot ? report_opened.snapshot->id.slot.value() : 0,
+                   storage::to_string(opened.tail));
+  report(std::move(report_opened));
+  return {};
+}
+
+// The newest snapshot that belongs to the visible history.
+Result<std::optional<storage::SnapshotRef>> Journal::Impl::usable_snapshot() {
+  const storage::LogState& state = log_->state();
+  for (const storage::SnapshotRef& ref : snapshots_->all()) {
+    const Slot slot = ref.id.slot;
+    if (slot > state.last) {
+      // From a peer, and the record that would have adopted it was never written.
+      lane_.log().info("journal", "snapshot of slot {} was never adopted: removed", slot.value());
+      SYNOD_TRY(snapshots_->remove(slot));
+      continue;
+    }
+    const auto chain = state.chain_at(slot);
+    const bool other_cluster = state.identity.has_value() && state.identity->cluster.value() != 0 &&
+                               state.identity->cluster != ref.id.cluster;
+    if (other_cluster || (chain.has_value() && *chain != ref.id.chain)) {
+      lane_.log().warning("journal", "snapshot of slot {} is of another history: set aside",
+                          slot.value());
+      SYNOD_TRY(snapshots_->set_aside(slot));
+      continue;
+    }
+    if (slot >= state.base && slot.value() + 1 >= log_->first_slot().value()) {
+      return std::optional<storage::SnapshotRef>{ref};
+    }
+  }
+  if (log_->first_slot().value() > 1) {
+    return Error{ErrorCode::corrupt,
+                 fmt::format("{} begins with slot {} and no snapshot in {} covers what came before",
+                             options_.log_directory, log_->first_slot().value(),
+                             options_.snapshot_directory)};
+  }
+  return std::optional<storage::SnapshotRef>{};
+}
+
+Status Journal::Impl::read_tail(Opened& opened) {
+  const Slot covered = opened.snapshot ? opened.snapshot->id.slot : Slot();
+  opened.tail_before_chain =
+      opened.snapshot ? opened.snapshot->id.chain : log_->state().chain_at(covered).value_or(0);
+  if (log_->state().last > covered) {
+    SYNOD_TRY_ASSIGN(opened.tail, log_->read(covered.next(), log_->state().last,
+                                             options_.opened_tail_size_bytes));
+  }
+  return {};
+}
+
+// --- commands
+
+void Journal::Impl::take(JournalCommand command) {
+  if (failed_) {
+    return;
+  }
+  if (!opened_) {
+    early_.push_back(std::move(command));
+  } else if (auto* write = std::get_if<WriteRecords>(&command)) {
+    take_records(std::move(*write));
+  } else if (auto* read = std::get_if<ReadLog>(&command)) {
+    read_log(*read);
+  } else {
+    low_.push_back(std::move(command));
+    low_later();
+  }
+}
+
+void Journal::Impl::take_records(WriteRecords write) {
+  for (storage::Record& record : write.records) {
+    log_->append(std::move(record));
+  }
+  if (options_.planted == PlantedBug::answer_before_flush) {
+    report(Flushed{write.lsn, write.ballot});
+  }
+  waiting_ = Flushed{write.lsn, write.ballot};
+  if (!flush_posted_) {
+    // Behind everything that waits on the Lane already: it joins this flush.
+    flush_posted_ = true;
+    soon([this] {
+      flush_posted_ = false;
+      flush();
+    });
+  }
+}
+
+void Journal::Impl::flush() {
+  if (failed_ || !waiting_.has_value()) {
+    return;
+  }
+  const std::size_t segments = log_->segment_count();
+  if (Status flushed = log_->flush(); !flushed.ok()) {
+    if (flushed.error().code != ErrorCode::full) {
+      fail(flushed.error());
+      return;
+    }
+    if (!full_) {
+      full_ = true;
+      lane_.log().error("journal", "no room for the log, trying again: {}",
+                        flushed.error().message);
+      report(JournalFull{true});
+    }
+    retry_full();
+    return;
+  }
+  if (full_) {
+    full_ = false;
+    lane_.log().info("journal", "there is room for the log again");
+    report(JournalFull{false});
+  }
+  if (options_.planted != PlantedBug::answer_before_flush) {
+    report(*waiting_);
+  }
+  waiting_.reset();
+  witness_later();
+  if (log_->segment_count() != segments) {
+    fill_later(options_.fill_interval);
+  }
+}
+
+void Journal::Impl::retry_full() {
+  if (!retry_armed_) {
+    retry_armed_ = true;
+    lane_.after(options_.retry_full_delay, scope_.wrap([this] {
+      retry_armed_ = false;
+      flush();
+    }));
+  }
+}
+
+void Journal::Impl::read_log(const ReadLog& read) {
+  flush();
+  if (failed_) {
+    return;
+  }
+  LogRead answer;
+  answer.ticket = read.ticket;
+  auto slots = log_->read(read.from, read.through, read.size_bytes_max);
+  const auto before =
+      log_->state().chain_at(Slot(std::max<std::uint64_t>(read.from.value(), 1) - 1));
+  if (!slots.ok()) {
+    answer.error = slots.error();
+  } else if (slots->empty() || !before.has_value()) {
+    answer.error = Error{ErrorCode::not_found,
+                         fmt::format("slot {} is not in the log of slots {}-{}", read.from.value(),
+                                     log_->first_slot().value(), log_->state().last.value())};
+  } else {
+    answer.slots = std::move(slots).value();
+    answer.before_chain = *before;
+  }
+  report(std::move(answer));
+}
+
+// --- when nothing else is to do
+
+void Journal::Impl::witness_later() {
+  flushed_lately_ = true;
+  if (witness_armed_) {
+    return;
+  }
+  witness_armed_ = true;
+  lane_.after(options_.witness_delay, scope_.wrap([this] {
+    witness_armed_ = false;
+    if (failed_ || full_) {
+      return;
+    }
+    if (flushed_lately_) {
+      witness_later();
+      flushed_lately_ = false;
+      return;
+    }
+    flush();
+    if (failed_ || full_) {
+      return;
+    }
+    Status written = log_->flush_witness();
+    if (!written.ok() && written.error().code != ErrorCode::full) {
+      fail(written.error());
+    }
+  }));
+}
+
+void Journal::Impl::fill_later(Duration delay) {
+  if (fill_armed_) {
+    return;
+  }
+  fill_armed_ = true;
+  lane_.after(delay, scope_.wrap([this] {
+    fill_armed_ = false;
+    if (failed_) {
+      return;
+    }
+    const auto more = log_->prepare_step();
+    if (!more.ok()) {
+      lane_.log().warning("journal", "the next segment cannot be filled ahead: {}",
+                          more.error().message);
+      fill_later(Duration::seconds(5));
+    } else if (*more) {
+      fill_later(options_.fill_interval);
+    }
+  }));
+}
+
+// --- the face
+
+Journal::Journal(ports::Lane& lane, ports::Disk& disk, JournalOptions options,
+                 ports::Sender<JournalReport> engine)
+    : impl_(std::make_unique<Impl>(lane, disk, std::move(options), std::move(engine))) {}
+Journal::~Journal() = default;
+
+ports::Sender<JournalCommand> Journal::commands() { return impl_->commands(); }
+
+}  // namespace synod::coordinator

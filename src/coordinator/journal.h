@@ -1,0 +1,75 @@
+// The disk's half of a coordinator: storage's log and snapshots on a Lane of their own.
+//
+// Takes commands from the Engine, in order, and reports to it. Records of all WriteRecords that
+// gathered during one flush become durable with the next: no timer. Snapshots, their reading back,
+// the removal of old segments and the filling of new ones are low-priority work, done in bounded
+// steps between flushes.
+//
+//   Journal journal(lane, disk, options, ports::Sender<JournalReport>(engine_lane, ...));
+//   ports::Sender<JournalCommand> to_journal = journal.commands();
+//
+// The first report is Opened or JournalFailed; it comes in a later turn than the construction.
+//
+// Invariants  I1  Flushed(lsn) is reported only when every record through lsn is durable.
+//             I2  after JournalFailed nothing is written and nothing else is reported.
+//             I3  what a snapshot from a peer covers takes effect only by the Adopt record that
+//             names
+//                 it; one without such a record is removed at the next start.
+//             I4  a segment goes only when two snapshots that were read back cover it (or the only
+//                 one there is), and the slots to keep lie behind it.
+// Errors      A full disk is waited out: what waits is tried again every retry_full_delay, and
+//             JournalFull says so. Anything else that stops the log is JournalFailed: damage, a
+//             failed flush, a directory that another process holds, a log whose beginning no
+//             snapshot covers.
+// Threads     Constructed, used and destroyed on its Lane; calls of the Disk block it.
+// Memory      What waits to be flushed, low-priority commands not yet done (their senders keep few
+//             under way), one chunk.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/instant.h"
+#include "base/planted.h"
+#include "coordinator/messages.h"
+#include "ports/disk.h"
+#include "ports/lane.h"
+#include "ports/sender.h"
+#include "storage/log.h"
+#include "storage/snapshot.h"
+
+namespace synod::coordinator {
+
+struct JournalOptions {
+  std::string log_directory;       // below zoo.cfg's dataLogDir
+  std::string snapshot_directory;  // below zoo.cfg's dataDir
+  storage::LogOptions log;
+  storage::SnapshotOptions snapshot;
+  // How much of the log Opened carries.
+  std::size_t opened_tail_size_bytes = 16 << 20;
+  // A witness is written when nothing was for so long.
+  Duration witness_delay = Duration::millis(50);
+  // One step of filling the next segment each such interval: bounds its rate.
+  Duration fill_interval = Duration::millis(20);
+  Duration retry_full_delay = Duration::millis(100);
+  // Simulator and tests only: answer_before_flush.
+  PlantedBug planted = PlantedBug::none;
+};
+
+class Journal {
+ public:
+  Journal(ports::Lane& lane, ports::Disk& disk, JournalOptions options,
+          ports::Sender<JournalReport> engine);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // The way in, for any Lane. Commands sent before Opened are performed after it.
+  ports::Sender<JournalCommand> commands();
+
+ private:
+  class Impl;  // journal.cc
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace synod::coordinator

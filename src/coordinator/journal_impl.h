@@ -1,0 +1,93 @@
+// The inside of Journal; included by its own source files only.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "coordinator/journal.h"
+#include "ports/scope.h"
+
+namespace synod::coordinator {
+
+class Journal::Impl {
+ public:
+  Impl(ports::Lane& lane, ports::Disk& disk, JournalOptions options,
+       ports::Sender<JournalReport> engine);
+
+  ports::Sender<JournalCommand> commands();
+
+ private:
+  void soon(std::function<void()> task);
+  void report(JournalReport report);
+  void send_reports();
+  void fail(Error error);
+
+  void open();
+  Status try_open();
+  Result<std::optional<storage::SnapshotRef>> usable_snapshot();
+  Status read_tail(Opened& opened);
+
+  void take(JournalCommand command);
+  void take_records(WriteRecords write);
+  void flush();
+  void retry_full();
+  void read_log(const ReadLog& read);
+  void witness_later();
+  void fill_later(Duration delay);
+
+  // Low-priority work, one bounded step a turn (journal_low.cc).
+  void low_later();
+  void low_step();
+  bool step_reading();
+  void perform(const BeginSnapshot& command);
+  void perform(const SnapshotSlice& command);
+  void perform(const FinishSnapshot& command);
+  void perform(const ReadSnapshotFile& command);
+  void perform(const BeginReceive& command);
+  void perform(const ReceivePart& command);
+  void perform(const FinishReceive& command);
+  void perform(const LoadSnapshot& command);
+  void perform(const ShortenLog& command);
+  void perform(const WriteRecords& command);  // never low
+  void perform(const ReadLog& command);       // never low
+
+  ports::Lane& lane_;
+  ports::Disk& disk_;
+  JournalOptions options_;
+  ports::Sender<JournalReport> engine_;
+
+  std::unique_ptr<ports::DirectoryLock> lock_;
+  std::unique_ptr<storage::Log> log_;
+  std::unique_ptr<storage::SnapshotStore> snapshots_;
+  bool opened_ = false;
+  bool failed_ = false;
+  std::deque<JournalCommand> early_;  // came before the log was open
+
+  std::deque<JournalReport> outbox_;  // the engine's queue was full
+  bool resending_ = false;
+
+  std::optional<Flushed> waiting_;  // the last that was appended and not reported
+  bool flush_posted_ = false;
+  bool full_ = false;
+  bool retry_armed_ = false;
+  bool witness_armed_ = false;
+  bool flushed_lately_ = false;
+  bool fill_armed_ = false;
+
+  std::deque<JournalCommand> low_;
+  bool low_posted_ = false;
+  std::unique_ptr<storage::SnapshotWriter> writer_;
+  std::optional<Error> writer_error_;
+  std::unique_ptr<storage::SnapshotReceiver> receiver_;
+  std::optional<Error> receiver_error_;
+  std::uint64_t receive_ticket_ = 0;
+  // A snapshot that is being read from end to end: to check what was written, or for the engine.
+  std::unique_ptr<storage::SnapshotReader> reader_;
+  bool checking_ = false;
+
+  ports::Scope scope_;
+};
+
+}  // namespace synod::coordinator

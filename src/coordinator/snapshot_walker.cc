@@ -1,0 +1,76 @@
+#include "coordinator/snapshot_walker.h"
+
+#include <utility>
+
+namespace synod::coordinator {
+
+bool SnapshotWalker::due(Slot slot) const {
+  return !active() && slot.value() > 0 && slot.value() % options_.every_slots == 0;
+}
+
+void SnapshotWalker::begin(znode::State& state, const storage::SnapshotId& id) {
+  cancel();
+  state_ = &state;
+  state.begin_snapshot();
+  under_way_ = 0;
+  waiting_ = false;
+  static_cast<void>(send(BeginSnapshot{id}));
+}
+
+// Keeps the command if the journal's queue is full: the next step tries again.
+bool SnapshotWalker::send(JournalCommand command) {
+  JournalCommand copy = command;
+  if (!journal_.try_send(std::move(copy))) {
+    unsent_ = std::move(command);
+    return false;
+  }
+  return true;
+}
+
+bool SnapshotWalker::step() {
+  bool did = false;
+  if (unsent_.has_value()) {
+    JournalCommand command = std::move(*unsent_);
+    unsent_.reset();
+    if (!send(std::move(command))) {
+      return false;
+    }
+    did = true;
+  }
+  while (state_ != nullptr && under_way_ < options_.slices_under_way) {
+    Bytes bytes = state_->next_slice(options_.slice_size_bytes);
+    did = true;
+    if (bytes.empty()) {
+      state_ = nullptr;
+      waiting_ = true;
+      static_cast<void>(send(FinishSnapshot{}));
+      break;
+    }
+    ++under_way_;
+    if (!send(SnapshotSlice{std::move(bytes)})) {
+      break;
+    }
+  }
+  return did;
+}
+
+void SnapshotWalker::taken() {
+  if (under_way_ > 0) {
+    --under_way_;
+  }
+}
+
+void SnapshotWalker::written() {
+  cancel();
+  waiting_ = false;
+}
+
+void SnapshotWalker::cancel() {
+  if (state_ != nullptr) {
+    state_->drop_snapshot();
+    state_ = nullptr;
+  }
+  unsent_.reset();
+}
+
+}  // namespace synod::coordinator
