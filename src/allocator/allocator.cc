@@ -200,6 +200,9 @@ void Allocator::drop_kinds(Agent& agent) {
 
 // Books what a framework holds there beside what was given to it by allocate().
 void Allocator::hold(Agent& agent, const Held& held) {
+  if (held.amount.empty()) {
+    return;
+  }
   Client& holder = client(framework(held.framework), held.role);
   const auto [it, added] = agent.holdings.try_emplace(holder.id);
   it->second.client = &holder;
@@ -297,6 +300,9 @@ void Allocator::on(const Found& event) {
 }
 
 void Allocator::on(const Recover& event) {
+  if (event.amount.empty()) {
+    return;
+  }
   Agent& known = agent(event.agent);
   Client& holder = client(framework(event.framework), event.role);
   const auto it = known.holdings.find(holder.id);

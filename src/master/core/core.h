@@ -43,7 +43,7 @@ struct Options {
   bool root_submissions = true;
   std::size_t completed_frameworks_max = 50;
   std::size_t completed_tasks_per_framework_max = 1000;
-  std::size_t unreachable_agents_max = 102'400;
+  std::size_t lost_agents_max = 102'400;  // unreachable or gone, remembered
   // The allocator's: interval, mode, minimum offer, gathering.
   allocator::Options allocator;
 };
@@ -112,32 +112,36 @@ class Core {
     Bytes kill_policy;
   };
   struct Executor {
-    ExecutorView view;
+    ExecutorSpec spec;
+    std::string role;
     FrameworkKey framework;
   };
   using TaskKey = std::pair<FrameworkKey, TaskId>;
   using ExecutorKey = std::pair<FrameworkKey, ExecutorId>;
 
+  enum class AgentState {
+    admitting,     // the registry is asked; not in the ledger yet
+    connected,     // registered, and its stream is open
+    disconnected,  // registered, and its stream is gone
+  };
   struct Agent {
     AgentKey key;
     AgentId id;
-    // Admission is on its way to the registry, or was asked again by a newer stream.
-    enum class State { registering, registered, disconnected } state = State::registering;
+    AgentState state = AgentState::admitting;
     std::shared_ptr<const AgentInfo> info;
-    AgentRecord record;
-    Stream stream;
-    // The subscription that waits for the registry.
+    Stream stream;  // none while disconnected
+    // A subscription that waits for the registry.
     std::optional<AgentSubscribe> waiting;
-    bool known_before = false;  // registered under this master before
-    // A registry write that will take it away is under way: nothing is offered meanwhile.
+    // The registry write that will take it away.
     std::optional<OperationKey> removal;
     bool accepts_tasks = true;
     std::string why_not;
     WallTime registered_at;
     WallTime reregistered_at;
     std::uint64_t pings = 0;
-    Instant heard;      // the last sign of life
-    Instant next_ping;  // Instant::max(): none
+    Instant heard;                         // the last sign of life
+    Instant next_ping = Instant::max();    // of its timer
+    Instant silence_end = Instant::max();  // of its timer; may lie before heard + limit
     std::map<TaskKey, Task> tasks;
     std::map<ExecutorKey, Executor> executors;
     std::set<OfferKey> offers;
@@ -148,14 +152,17 @@ class Core {
     FrameworkId id;
     FrameworkInfo info;
     FrameworkView::State state = FrameworkView::State::connected;
-    Stream stream;
+    Stream stream;  // none unless connected
     std::set<std::string> suppressed;
     WallTime registered_at;
     WallTime reregistered_at;
-    Instant failover_end = Instant::max();
-    std::map<TaskId, AgentKey> tasks;    // where they run
-    std::set<AgentKey> executor_agents;  // where it has executors
+    Instant failover_end = Instant::max();      // of its timer
+    std::map<TaskId, AgentKey> tasks;           // where they run
+    std::map<AgentKey, std::size_t> executors;  // how many of its executors run where
     std::set<OfferKey> offers;
+    // Over all agents, so scalars only: equal ports of two agents are two things.
+    resources::Quantities offered;
+    resources::Quantities allocated;
     std::deque<Task> completed;
     std::map<TaskId, TaskView> unreachable;
     std::shared_ptr<const FrameworkView> piece;  // nullptr: changed since it was made
@@ -166,20 +173,30 @@ class Core {
     AgentKey agent;
     std::string role;
     WallTime since;
-    Instant end = Instant::max();
+    Instant end = Instant::max();  // of its timer
   };
   struct RecoveredAgent {
     AgentRecord record;
     std::optional<OperationKey> removal;
+    // It came back while its removal was on its way.
+    std::optional<AgentSubscribe> waiting;
+  };
+  struct LostAgent {
+    WallTime since;
+    bool gone = false;
   };
   // What a registry operation was for.
   struct Pending {
-    enum class Kind { admit, unreachable, gone, remove, other } kind = Kind::other;
+    enum class Kind { admit, unreachable, gone, remove, weights, other };
+
+    Kind kind = Kind::other;
     AgentId agent;
     WallTime since;
+    std::vector<WeightRecord> weights;
   };
   enum class TimerKind : std::uint8_t { ping, silence, failover, offer, reregister, allocator };
   using Timer = std::tuple<Instant, TimerKind, std::uint64_t>;
+  using Refusal = std::optional<Duration>;
 
   // core.cc: the process, timers, the registry's answers
   void on(const Recovered& event);
@@ -195,7 +212,6 @@ class Core {
   OperationKey ask_registry(decltype(ToRegistry::body) body, Pending pending);
   void note(NoteLevel level, std::string text);
   void allocate(allocator::EventBody body);
-  void perform_allocations();
 
   // frameworks.cc
   void on(const Subscribe& event);
@@ -205,15 +221,20 @@ class Core {
   void on(const Suppress& event);
   std::optional<std::string> refuse_subscription(const Subscribe& event) const;
   Framework& add_framework(const FrameworkId& id, const FrameworkInfo& info);
-  void reconnect(Framework& framework, const Subscribe& event);
+  allocator::AddFramework for_allocator(const Framework& framework, bool active) const;
+  void connect(Framework& framework, const Subscribe& event, const FrameworkInfo& info);
+  void wait_for(Framework& framework, Duration timeout);
   void disconnect(Framework& framework);
-  void recovered_framework(const FrameworkId& id, const FrameworkInfo& info, Instant end);
+  void recover_framework(const FrameworkRecord& record);
+  Framework& reported_framework(const ReportedFramework& report);
   void remove_framework(FrameworkKey key, const std::string& why);
+  void remember_completed(std::shared_ptr<const FrameworkView> view);
   void tell(const Framework& framework, decltype(ToFramework::body) body);
-  void remember_framework(const Framework& framework);
+  void record(const Framework& framework);
   Framework* find(const FrameworkId& id);
   const Framework* find(const FrameworkId& id) const;
-  Framework* by_stream(Stream stream);
+  Framework& at(FrameworkKey key);
+  bool is_completed(const FrameworkId& id) const;
   bool roles_are_its(const Framework& framework, const std::vector<std::string>& roles) const;
 
   // agents.cc
@@ -224,35 +245,48 @@ class Core {
   void on(const MarkAgentGone& event);
   void on(const AgentExecutorExited& event);
   void on(const AgentMessage& event);
-  void admitted(Agent& agent);
-  void registered_again(Agent& agent);
+  void subscribe_known(Agent& agent, const AgentSubscribe& event);
+  void subscribe_unknown(const AgentId& id, const AgentSubscribe& event);
+  Agent& add_agent(const AgentId& id);
+  void refuse(const AgentSubscribe& event, Refused::Reason reason, const std::string& why);
+  void registered(Agent& agent);
+  void take_info(Agent& agent, const AgentSubscribe& report);
   void take_reports(Agent& agent, const AgentSubscribe& report);
-  void take_task(Agent& agent, const ReportedTask& report);
+  void take_task(Agent& agent, Framework& framework, const ReportedTask& report);
+  void take_executor(Agent& agent, Framework& framework, const ExecutorSpec& spec);
+  void answer_reports(Agent& agent, const AgentSubscribe& report);
   void disconnect(Agent& agent, const std::string& why);
-  void lose(const AgentId& id, bool gone);
-  void remove_agent(AgentKey key, TaskState aware, TaskState unaware, std::int32_t reason,
+  void remove_later(const AgentId& id, Pending::Kind kind);
+  void removed(const Pending& done);
+  void removed_known(Agent& agent, const Pending& done);
+  void forget_agent(Agent& agent, TaskState aware, TaskState unaware, std::int32_t why,
                     std::optional<WallTime> unreachable_since, const std::string& message);
   void update_offerable(Agent& agent);
+  void watch_silence(Agent& agent);
+  Duration silence_limit() const;
+  AgentRecord record_of(const AgentId& id, const AgentInfo& info) const;
   void tell(const Agent& agent, decltype(ToAgent::body) body);
   Agent* find(const AgentId& id);
   const Agent* find(const AgentId& id) const;
-  Agent* by_agent_stream(Stream stream);
+  Agent& at(AgentKey key);
+  // The registered agent whose current stream this is; nullptr if none. A sign of life.
+  Agent* speaking(Stream stream);
 
   // offers.cc
   void on(const Accept& event);
   void on(const Decline& event);
-  void make_offers(const std::vector<allocator::Allocation>& allocations);
+  void make_offers(std::vector<allocator::Allocation> allocations);
   std::optional<std::string> offers_error(const Framework& framework, const Accept& event) const;
-  void void_accept(Framework& framework, const Accept& event, const std::string& why,
-                   std::int32_t reason);
-  void launch(Framework& framework, Agent& agent, const Accept& event, const Operation& operation,
+  void void_accept(Framework& framework, const Accept& event, const std::string& why);
+  void launch(Framework& framework, Agent& agent, const Accept& event, const TaskSpec& spec,
               OfferKey pool);
-  void refuse_operation(Framework& framework, const AgentId& agent, const Operation& operation,
-                        const std::string& why);
-  void give_back(OfferKey offer, std::optional<Duration> refuse);
+  void refuse_operation(const Framework& framework, const AgentId& agent,
+                        const Operation& operation, const std::string& why);
+  bool is_repeated(const Framework& framework, const Accept& event, const TaskId& task) const;
+  void give_back(OfferKey offer, Refusal refuse);
   void rescind(OfferKey offer);
-  void rescind_all(std::set<OfferKey> offers);
   OutstandingOffer* find(const OfferId& id);
+  const OutstandingOffer* find(const OfferId& id) const;
 
   // tasks.cc
   void on(const AgentUpdate& event);
@@ -261,25 +295,31 @@ class Core {
   void on(const ShutdownExecutor& event);
   void on(const MessageExecutor& event);
   void on(const Reconcile& event);
-  void reconcile_one(Framework& framework, const Reconcile::Item& item);
-  void send_status(const Framework& framework, TaskStatus status);
-  TaskStatus current_status(const Task& task, std::int32_t reason) const;
+  void reconcile_one(const Framework& framework, const Reconcile::Item& item);
+  TaskStatus status_of(TaskState state, const TaskId& task, std::int32_t why) const;
+  TaskStatus status_of(const Task& task, TaskState state, std::int32_t why) const;
+  void take_status(Agent& agent, Task& task, const TaskStatus& status, TaskState latest);
   void take_state(Agent& agent, Task& task, TaskState latest);
-  void end_task(Agent& agent, const TaskKey& key, bool remember);
+  void release_task(Agent& agent, Task& task);
+  void end_task(Agent& agent, const TaskKey& key);
+  void remember_completed(Framework& framework, Task task);
   void end_executor(Agent& agent, const ExecutorKey& key);
-  Task* find_task(Framework& framework, const TaskId& id);
+  const Task* find_task(const Framework& framework, const TaskId& id) const;
+  Task* find_task(const Framework& framework, const TaskId& id);
   void changed(Agent& agent) { agent.piece = nullptr; }
   void changed(Framework& framework) { framework.piece = nullptr; }
 
   // view.cc
-  std::shared_ptr<const AgentView> piece_of(const Agent& agent) const;
-  std::shared_ptr<const FrameworkView> piece_of(const Framework& framework) const;
+  TaskView view_of(const Task& task) const;
+  std::shared_ptr<const AgentView> make_piece(const Agent& agent) const;
+  std::shared_ptr<const FrameworkView> make_piece(const Framework& framework) const;
+  std::string check_agent(const Agent& agent) const;
+  std::string check_framework(const Framework& framework) const;
 
   Options options_;
   bool recovered_ = false;
   Ledger ledger_;
   allocator::Allocator allocator_;
-  std::vector<allocator::Allocation> allocations_;
 
   std::map<FrameworkKey, Framework> frameworks_;
   std::map<FrameworkId, FrameworkKey> framework_keys_;
@@ -289,8 +329,9 @@ class Core {
   std::map<AgentId, AgentKey> agent_keys_;
   std::map<Stream, AgentKey> agent_streams_;
   std::map<AgentId, RecoveredAgent> recovered_agents_;
-  std::map<AgentId, WallTime> unreachable_;
-  std::map<AgentId, WallTime> gone_;
+  std::map<Stream, AgentId> recovered_waiting_;
+  std::map<std::pair<std::string, std::int32_t>, AgentKey> agent_addresses_;
+  std::map<AgentId, LostAgent> lost_agents_;  // unreachable or gone
   std::map<OfferKey, OutstandingOffer> offers_;
   std::map<OfferId, OfferKey> offer_keys_;
   std::map<OperationKey, Pending> pending_;
@@ -306,7 +347,6 @@ class Core {
   std::uint64_t operations_made_ = 0;
   Counters counters_;
   Instant wake_asked_ = Instant::max();
-  std::shared_ptr<const View> view_;
 
   // The step under way.
   Instant now_;

@@ -75,8 +75,12 @@ class Ledger {
   // holder holds nothing there. (L3)
   void offer(AgentKey agent, const Holder& offer, const Resources& amount);
 
-  // An offer's holding becomes free again, and is returned.
+  // The holding becomes free again, and is returned. Precondition: the holder holds something
+  // there.
   Resources release(AgentKey agent, const Holder& holder);
+
+  // The holding of one offer is added to that of another on the same agent, and the first is gone.
+  void merge(AgentKey agent, const Holder& from, const Holder& into);
 
   // `amount` of the offer's holding becomes the holding of a task or executor.
   // Preconditions: the offer's holding contains it; the new holder holds nothing there.

@@ -51,12 +51,12 @@ struct OfferView {
 };
 
 struct AgentView {
-  enum class State : std::uint8_t { recovered, registering, registered, disconnected };
+  enum class State : std::uint8_t { recovered, admitting, connected, disconnected };
 
   AgentId id;
-  State state = State::registered;
-  std::shared_ptr<const AgentInfo> info;  // shared with offers; nullptr while recovered
-  AgentRecord record;
+  State state = State::connected;
+  // Shared with offers, which outlive changes. Nothing but the record's while recovered.
+  std::shared_ptr<const AgentInfo> info;
   WallTime registered_at;
   WallTime reregistered_at;  // 0 if never
   bool accepts_tasks = true;
@@ -80,7 +80,7 @@ struct FrameworkView {
   WallTime registered_at;
   WallTime reregistered_at;  // 0 if never
   WallTime unregistered_at;  // 0 unless completed
-  Resources offered;
+  Resources offered;         // scalars, summed over the agents
   Resources allocated;
   std::vector<TaskView> completed_tasks;    // the last ones, oldest first
   std::vector<TaskView> unreachable_tasks;  // of agents that are unreachable
