@@ -87,7 +87,15 @@ class Edge {
   void with_state(F f);
   [[nodiscard]] bool submit(EdgeMessage message) { return engine_.try_send(std::move(message)); }
   SessionId mint_session();
-  std::uint64_t next_ticket(ConnectionId connection);
+  std::uint32_t minter() const;
+  // A number that finds the connection again when the outcome of its create or attach comes.
+  std::uint64_t open_nonce(ConnectionId connection);
+  void close_nonce(std::uint64_t nonce) { openings_.erase(nonce); }
+  // The same for a sync.
+  std::uint64_t open_ticket(ConnectionId connection);
+  void forget_ticket(std::uint64_t ticket) { tickets_.erase(ticket); }
+  bool has(ConnectionId connection) const { return connections_.count(connection) != 0; }
+  const znode::Switches& switches() const { return shared_.switches; }
   void touch(SessionId session) { touched_.insert(session); }
   // The connection speaks for the session from now on.
   void bind(SessionId session, ConnectionId connection);
@@ -103,7 +111,6 @@ class Edge {
 
  private:
   void pump();
-  void take(std::deque<InboxItem> items);
   void process_inbox();
   void process(const Applied& item);
   void process(const Fired& item);
@@ -112,6 +119,10 @@ class Edge {
   void process(const Synced& item);
   void process(const StateReplaced& item);
   void tick();
+  void resubmit();
+  void send_touches();
+  void sweep(Instant now);
+  ClusterView view();
   EdgeConnection* find(ConnectionId id);
   EdgeConnection* find_session(SessionId session);
 
@@ -127,6 +138,7 @@ class Edge {
   std::vector<std::unique_ptr<EdgeConnection>> ended_;  // destroyed on the next turn
   std::map<SessionId, ConnectionId> sessions_;          // established, here
   std::map<std::string, std::uint32_t> per_address_;
+  std::map<std::uint64_t, ConnectionId> openings_;  // by nonce
   std::map<std::uint64_t, ConnectionId> tickets_;
   std::deque<InboxItem> todo_;
   std::vector<ConnectionId> ready_;
@@ -134,9 +146,11 @@ class Edge {
   std::set<SessionId> touched_;
   std::uint64_t last_connection_ = 0;
   std::uint64_t last_ticket_ = 0;
-  std::int64_t last_session_ = 0;
+  std::uint64_t last_session_ = 0;
   bool resubmit_soon_ = false;
-  bool was_serving_ = false;
+  bool pumping_ = false;
+  bool processing_ = false;
+  bool serving_ = false;
   Instant not_serving_since_;
   Instant touched_at_;
   Instant swept_at_;

@@ -94,8 +94,8 @@ void Applier::perform() {
 
 void Applier::create_session(const CreateSession& request) {
   Outcome& outcome = effects_.outcome;
-  const auto minter = state_.minters_.find(request.minter);
-  const std::int64_t highest = minter == state_.minters_.end() ? 0 : minter->second;
+  // Unsigned: the server's number stands in the top byte.
+  const auto highest = static_cast<std::uint64_t>(state_.highest_session_of(request.minter));
   const auto found = state_.sessions_.find(command_.session);
   if (found != state_.sessions_.end() && found->second.nonce == request.nonce) {
     outcome.kind = Outcome::Kind::repeat;
@@ -103,7 +103,8 @@ void Applier::create_session(const CreateSession& request) {
     outcome.timeout_ms = found->second.timeout_ms;
     return;
   }
-  if (found != state_.sessions_.end() || command_.session.value() <= highest) {
+  if (found != state_.sessions_.end() ||
+      static_cast<std::uint64_t>(command_.session.value()) <= highest) {
     outcome.kind = Outcome::Kind::stale;
     outcome.code = Code::session_expired;
     return;

@@ -75,6 +75,11 @@ const Session* State::find_session(SessionId id) const {
   return found == sessions_.end() ? nullptr : &found->second;
 }
 
+std::int64_t State::highest_session_of(std::uint32_t minter) const {
+  const auto found = minters_.find(minter);
+  return found == minters_.end() ? 0 : found->second;
+}
+
 Counts State::counts() const {
   return {tree_.nodes(), ephemerals_, tree_.data_bytes(), sessions_.size()};
 }

@@ -136,6 +136,8 @@ class State {
   const Session* find_session(SessionId id) const;
   const std::map<SessionId, Session>& sessions() const { return sessions_; }
   const std::map<std::string, std::string>& settings() const { return settings_; }
+  // The highest session id that the minter has had in the log; 0 if none.
+  std::int64_t highest_session_of(std::uint32_t minter) const;
   Counts counts() const;
   // Equal on equal replicas; cheap.
   std::uint64_t digest() const;

@@ -60,6 +60,7 @@ class WatchTable {
   std::size_t watchers() const { return watchers_.size(); }
   const std::map<std::string, std::map<Watcher, std::uint8_t>>& data_table() const { return data_; }
   bool empty() const { return count_ == 0; }
+  bool is_watching(Watcher watcher) const { return watchers_.count(watcher) != 0; }
 
  private:
   using Modes = std::uint8_t;  // bits

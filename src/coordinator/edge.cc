@@ -1,0 +1,355 @@
+#include "coordinator/edge.h"
+
+#include <algorithm>
+
+#include "coordinator/edge_connection.h"
+#include "coordinator/four_letter.h"
+#include "ports/entropy.h"
+
+namespace synod::coordinator {
+namespace {
+
+constexpr Duration tick_period = Duration::millis(100);
+constexpr Duration sweep_period = Duration::millis(500);
+// A replica without an ensemble keeps its clients this long: a change of leader takes less.
+constexpr Duration serving_grace = Duration::seconds(3);
+
+// Session ids: the server in the top byte, the edge in the next four bits, then a number that
+// rises.
+constexpr int server_shift = 56;
+constexpr int edge_shift = 52;
+constexpr int clock_shift = 8;
+constexpr std::uint64_t number_mask = (std::uint64_t{1} << edge_shift) - 1;
+
+}  // namespace
+
+Edge::Edge(ports::Lane& lane, Shared& shared, ports::Sender<EdgeMessage> engine,
+           EdgeOptions options)
+    : lane_(lane),
+      shared_(shared),
+      engine_(std::move(engine)),
+      options_(std::move(options)),
+      started_(lane.now()),
+      not_serving_since_(started_),
+      touched_at_(started_),
+      swept_at_(started_) {
+  lane_.after(tick_period, scope_.wrap([this] { tick(); }));
+}
+
+Edge::~Edge() = default;
+
+void Edge::accept(std::unique_ptr<ports::Stream> stream) {
+  const std::string host = stream->peer().address.host;
+  const auto known = per_address_.find(host);
+  const std::size_t of_address = known == per_address_.end() ? 0 : known->second;
+  const bool too_many =
+      (options_.connections_max != 0 && connections_.size() >= options_.connections_max) ||
+      (options_.connections_per_address_max != 0 &&
+       of_address >= options_.connections_per_address_max);
+  if (too_many) {
+    ++stats_.connections_refused;
+    lane_.log().warning("edge", "too many connections from {}: refused", host);
+    return;  // the stream closes
+  }
+  const ConnectionId id(++last_connection_);
+  ++per_address_[host];
+  auto connection = std::make_unique<EdgeConnection>(*this, id, std::move(stream));
+  EdgeConnection& started = *connection;
+  connections_.emplace(id, std::move(connection));
+  started.start();
+}
+
+void Edge::remove(ConnectionId id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) {
+    return;
+  }
+  watches_.drop(id);
+  unbind(found->second->session(), id);
+  close_nonce(found->second->nonce());
+  for (auto it = tickets_.begin(); it != tickets_.end();) {
+    it = it->second == id ? tickets_.erase(it) : std::next(it);
+  }
+  const auto address = per_address_.find(found->second->peer_host());
+  if (address != per_address_.end() && --address->second == 0) {
+    per_address_.erase(address);
+  }
+  // Its stream is calling just now.
+  ended_.push_back(std::move(found->second));
+  connections_.erase(found);
+  lane_.after(Duration(), scope_.wrap([this] { ended_.clear(); }));
+}
+
+EdgeConnection* Edge::find(ConnectionId id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+EdgeConnection* Edge::find_session(SessionId session) {
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : find(found->second);
+}
+
+void Edge::bind(SessionId session, ConnectionId connection) {
+  EdgeConnection* other = find_session(session);
+  sessions_[session] = connection;
+  if (other != nullptr) {
+    other->close("the session was attached again");
+  }
+}
+
+void Edge::unbind(SessionId session, ConnectionId connection) {
+  const auto found = sessions_.find(session);
+  if (found != sessions_.end() && found->second == connection) {
+    sessions_.erase(found);
+  }
+}
+
+std::uint32_t Edge::minter() const { return (options_.self.value() << 8) | options_.index; }
+
+SessionId Edge::mint_session() {
+  std::uint64_t highest = 0;
+  {
+    const ports::ReadHold hold(shared_.gate, options_.index);
+    highest = static_cast<std::uint64_t>(shared_.state.highest_session_of(minter()));
+  }
+  const std::uint64_t base =
+      (static_cast<std::uint64_t>(options_.self.value()) << server_shift) |
+      (static_cast<std::uint64_t>(options_.index & 0xf) << edge_shift) |
+      ((static_cast<std::uint64_t>(lane_.wall().millis) << clock_shift) & number_mask);
+  // The clock keeps ids of different runs apart; what rises is what the log has seen.
+  last_session_ = std::max({last_session_ + 1, highest + 1, base});
+  return SessionId(static_cast<std::int64_t>(last_session_));
+}
+
+std::uint64_t Edge::open_nonce(ConnectionId connection) {
+  std::uint64_t nonce = lane_.entropy().next();
+  while (nonce == 0 || openings_.count(nonce) != 0) {
+    nonce = lane_.entropy().next();
+  }
+  openings_.emplace(nonce, connection);
+  return nonce;
+}
+
+std::uint64_t Edge::open_ticket(ConnectionId connection) {
+  tickets_.emplace(++last_ticket_, connection);
+  return last_ticket_;
+}
+
+// --- the pump
+
+void Edge::wake() { pump(); }
+
+void Edge::pump() {
+  if (pumping_) {
+    return;
+  }
+  pumping_ = true;
+  with_state([](const znode::State&) {});
+  while (!ready_.empty()) {
+    std::vector<ConnectionId> ready;
+    ready.swap(ready_);
+    for (const ConnectionId id : ready) {
+      if (EdgeConnection* connection = find(id)) {
+        connection->run();
+      }
+    }
+  }
+  const std::set<ConnectionId> dirty = std::exchange(dirty_, {});
+  for (const ConnectionId id : dirty) {
+    if (EdgeConnection* connection = find(id)) {
+      connection->flush();
+    }
+  }
+  pumping_ = false;
+}
+
+// Items that come in while one is dealt with wait behind it.
+void Edge::process_inbox() {
+  if (processing_) {
+    return;
+  }
+  processing_ = true;
+  while (!todo_.empty()) {
+    const InboxItem item = std::move(todo_.front());
+    todo_.pop_front();
+    std::visit([this](const auto& i) { process(i); }, item);
+  }
+  processing_ = false;
+}
+
+void Edge::process(const Applied& item) {
+  if (item.sequence == Sequence()) {
+    const auto opening = openings_.find(item.nonce);
+    if (opening != openings_.end()) {
+      if (EdgeConnection* connection = find(opening->second)) {
+        connection->opened(item.outcome);
+      }
+    }
+    return;
+  }
+  if (EdgeConnection* connection = find_session(item.session)) {
+    connection->complete(item);
+  }
+}
+
+void Edge::process(const Fired& item) {
+  if (watches_.empty()) {
+    return;
+  }
+  const std::vector<znode::Watcher> receivers = watches_.fire(item.trigger.type, item.trigger.path);
+  if (receivers.empty()) {
+    return;
+  }
+  const Bytes frame = zkwire::frame(zkwire::encode_event(
+      item.zxid.value(),
+      {item.trigger.type, zkwire::KeeperState::sync_connected, item.trigger.path}));
+  for (const znode::Watcher watcher : receivers) {
+    if (EdgeConnection* connection = find(watcher)) {
+      connection->deliver(item.trigger, frame);
+    }
+  }
+}
+
+void Edge::process(const SessionChanged& item) {
+  if (EdgeConnection* connection = find_session(item.effect.session)) {
+    connection->changed(item.effect);
+  }
+}
+
+void Edge::process(const PathRenewed&) {
+  for (const auto& [id, connection] : connections_) {
+    connection->path_renewed();
+  }
+}
+
+void Edge::process(const Synced& item) {
+  const auto found = tickets_.find(item.ticket);
+  if (found != tickets_.end()) {
+    if (EdgeConnection* connection = find(found->second)) {
+      connection->synced(item);
+    }
+  }
+}
+
+void Edge::process(const StateReplaced&) {
+  // Which changes lie between is unknown. Whoever watches or waits is closed: clients come back and
+  // restore their watches relative to what they have seen, which is exact. The others stay if their
+  // session is still theirs.
+  std::vector<EdgeConnection*> doomed;
+  {
+    const ports::ReadHold hold(shared_.gate, options_.index);
+    for (const auto& [id, connection] : connections_) {
+      if (!connection->is_open()) {
+        continue;
+      }
+      const znode::Session* session = shared_.state.find_session(connection->session());
+      if (session == nullptr || session->generation != connection->generation() ||
+          connection->has_unanswered_writes() || watches_.is_watching(id)) {
+        doomed.push_back(connection.get());
+      }
+    }
+  }
+  for (EdgeConnection* connection : doomed) {
+    connection->close("the state was replaced by a snapshot");
+  }
+}
+
+// --- time
+
+ClusterView Edge::view() {
+  const ports::ReadHold hold(shared_.gate, options_.index);
+  return shared_.view;
+}
+
+void Edge::tick() {
+  const Instant now = lane_.now();
+  lane_.after(tick_period, scope_.wrap([this] { tick(); }));
+  if (resubmit_soon_) {
+    resubmit_soon_ = false;
+    resubmit();
+  }
+  if (now - touched_at_ >= Duration::millis(options_.session_timeout_ms_min) / 3) {
+    touched_at_ = now;
+    send_touches();
+  }
+  if (now - swept_at_ >= sweep_period) {
+    swept_at_ = now;
+    sweep(now);
+  }
+  pump();
+}
+
+void Edge::resubmit() {
+  for (const auto& [id, connection] : connections_) {
+    connection->submit_more();
+  }
+}
+
+void Edge::send_touches() {
+  if (touched_.empty()) {
+    return;
+  }
+  Touch touch{options_.index, {touched_.begin(), touched_.end()}};
+  if (submit(std::move(touch))) {
+    touched_.clear();
+  }
+}
+
+void Edge::sweep(Instant now) {
+  serving_ = view().serving;
+  if (serving_) {
+    not_serving_since_ = now;
+  }
+  const bool lost = now - not_serving_since_ > serving_grace;
+  for (const auto& [id, connection] : connections_) {
+    connection->sweep(now, lost);
+  }
+}
+
+std::optional<std::string> Edge::four_letter_word(std::string_view word) {
+  if (!is_four_letter_word(word)) {
+    return std::nullopt;
+  }
+  FourLetterView facts;
+  facts.now = lane_.now();
+  facts.started = started_;
+  {
+    const ports::ReadHold hold(shared_.gate, options_.index);
+    facts.cluster = shared_.view;
+    facts.counts = shared_.state.counts();
+    facts.zxid = shared_.state.last_zxid();
+    facts.digest = shared_.state.digest();
+  }
+  facts.stats = stats_;
+  facts.connections = connections_.size();
+  facts.watches = watches_.count();
+  facts.data_watches = watches_.data_count();
+  facts.watching = watches_.watchers();
+  facts.paths_watched = watches_.paths_watched();
+  for (const auto& [id, connection] : connections_) {
+    facts.outstanding += connection->outstanding();
+    if (word == "stat") {
+      facts.lines.push_back(connection->summary());
+    } else if (word == "cons") {
+      facts.lines.push_back(connection->details(facts.now));
+    }
+  }
+  if (word == "wchc" || word == "wchp") {
+    for (const auto& [path, watchers] : watches_.data_table()) {
+      for (const auto& entry : watchers) {
+        if (EdgeConnection* connection = find(entry.first)) {
+          facts.watch_pairs.emplace_back(connection->session(), path);
+        }
+      }
+    }
+  }
+  if (word == "srst" || word == "crst") {
+    if (four_letter_allowed(word, options_)) {
+      stats_ = EdgeStats{};
+    }
+  }
+  return answer_four_letter(word, facts, options_);
+}
+
+}  // namespace synod::coordinator

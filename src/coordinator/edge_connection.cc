@@ -1,0 +1,523 @@
+#include "coordinator/edge_connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "coordinator/authentication.h"
+#include "ports/entropy.h"
+
+namespace synod::coordinator {
+namespace {
+
+constexpr std::size_t word_size = 4;
+constexpr std::size_t password_size = 16;
+// Unanswered writes are submitted again after this, twice as long each time.
+constexpr Duration patience_min = Duration::seconds(1);
+constexpr Duration patience_max = Duration::seconds(8);
+// A gap names what is wanted once for each write that was too early: answered once in this time.
+constexpr Duration gap_quiet = Duration::millis(20);
+
+}  // namespace
+
+EdgeConnection::EdgeConnection(Edge& edge, Id id, std::unique_ptr<ports::Stream> stream)
+    : edge_(edge),
+      id_(id),
+      stream_(std::move(stream)),
+      host_(address_identity(stream_->peer().address.host).id),
+      address_(ports::to_string(stream_->peer().address)),
+      frames_(edge.options().frame_size_bytes_max),
+      patience_(patience_min),
+      established_(edge.lane().now()),
+      heard_(established_) {
+  identities_.push_back(address_identity(host_));
+}
+
+void EdgeConnection::start() { stream_->attach(edge_.lane(), *this); }
+
+void EdgeConnection::on_bytes(ByteView bytes) {
+  if (phase_ == Phase::closing) {
+    return;
+  }
+  heard_ = edge_.lane().now();
+  frames_.feed(bytes);
+  edge_.make_ready(id_);
+  edge_.wake();
+}
+
+void EdgeConnection::on_eof() { close("the client has gone"); }
+
+void EdgeConnection::on_drained() {
+  if (paused_) {
+    edge_.make_ready(id_);
+    edge_.wake();
+  }
+}
+
+void EdgeConnection::on_closed(const Error&) {
+  phase_ = Phase::closing;
+  edge_.remove(id_);
+}
+
+void EdgeConnection::close(const char* why) {
+  if (phase_ == Phase::closing) {
+    return;
+  }
+  edge_.lane().log().debug("edge", "closing {} session=0x{:x}: {}", address_,
+                           static_cast<std::uint64_t>(session_.value()), why);
+  phase_ = Phase::closing;
+  edge_.watches().drop(id_);
+  edge_.unbind(session_, id_);
+  if (!out_.empty()) {
+    stream_->write(std::move(out_));
+    out_.clear();
+  }
+  stream_->close();
+}
+
+void EdgeConnection::put(ByteView frame) {
+  out_.append(frame);
+  edge_.mark_dirty(id_);
+}
+
+void EdgeConnection::flush() {
+  if (!out_.empty() && phase_ != Phase::closing) {
+    stream_->write(std::move(out_));
+    out_ = Bytes();
+  }
+}
+
+bool EdgeConnection::must_wait() const {
+  const EdgeOptions& options = edge_.options();
+  return phase_ == Phase::opening || pending_.size() >= options.requests_outstanding_max ||
+         write_bytes_ >= options.connection_buffer_bytes_max ||
+         stream_->buffered() + out_.size() >= options.connection_buffer_bytes_max;
+}
+
+void EdgeConnection::run() {
+  while (phase_ != Phase::closing) {
+    advance();
+    if (phase_ == Phase::closing || (phase_ == Phase::fresh && answer_four_letter_word())) {
+      return;
+    }
+    if (must_wait()) {
+      if (!paused_) {
+        paused_ = true;
+        stream_->pause_reading();
+      }
+      return;
+    }
+    std::optional<Bytes> frame = frames_.next();
+    if (!frame.has_value()) {
+      if (frames_.bad()) {
+        close("a frame has an impossible length");
+      } else if (paused_) {
+        paused_ = false;
+        stream_->resume_reading();
+      }
+      return;
+    }
+    take_frame(std::move(*frame));
+  }
+}
+
+void EdgeConnection::take_frame(Bytes frame) {
+  ++received_;
+  ++edge_.stats().received;
+  if (phase_ == Phase::fresh) {
+    connect(frame);
+    return;
+  }
+  ByteView body = frame;
+  const Result<zkwire::RequestHeader> header = zkwire::decode_request_header(body);
+  if (!header.ok()) {
+    close("a request without a header");
+    return;
+  }
+  edge_.touch(session_);
+  if (header->xid > 0) {
+    last_xid_ = header->xid;
+  }
+  last_op_ = zkwire::to_string(static_cast<zkwire::OpCode>(header->type));
+  take_request(header.value(), body);
+}
+
+// --- handshake
+
+bool EdgeConnection::answer_four_letter_word() {
+  const ByteView waiting = frames_.peek();
+  if (waiting.size() < word_size) {
+    return false;
+  }
+  const std::optional<std::string> answer = edge_.four_letter_word(waiting.substr(0, word_size));
+  if (!answer.has_value()) {
+    return false;
+  }
+  out_ = *answer;
+  close("a four-letter word was answered");
+  return true;
+}
+
+void EdgeConnection::connect(ByteView frame) {
+  const Result<zkwire::ConnectRequest> request = zkwire::decode_connect_request(frame);
+  if (!request.ok()) {
+    close("a malformed connect request");
+    return;
+  }
+  mirrors_read_only_ = request->read_only.has_value();
+  bool behind = false;
+  bool wrong_password = false;
+  edge_.with_state([&](const znode::State& state) {
+    behind = request->last_zxid_seen > state.last_zxid().value();
+    const znode::Session* session = state.find_session(SessionId(request->session_id));
+    // One that is not known here may still be on its way: only apply refuses it.
+    wrong_password = session != nullptr && session->password != request->password;
+  });
+  if (phase_ == Phase::closing) {
+    return;
+  }
+  if (behind) {
+    close("the client has seen more than this replica");
+    return;
+  }
+  phase_ = Phase::opening;
+  open_session(request.value());
+  if (attaching_ && wrong_password) {
+    refuse();
+    return;
+  }
+  send_session_request();
+}
+
+void EdgeConnection::open_session(const zkwire::ConnectRequest& request) {
+  const EdgeOptions& options = edge_.options();
+  timeout_ms_ = std::clamp(request.timeout_ms, options.session_timeout_ms_min,
+                           options.session_timeout_ms_max);
+  attaching_ = request.session_id != 0;
+  nonce_ = edge_.open_nonce(id_);
+  if (attaching_) {
+    session_ = SessionId(request.session_id);
+    password_ = request.password;
+    return;
+  }
+  session_ = edge_.mint_session();
+  password_.clear();
+  while (password_.size() < password_size) {
+    const std::uint64_t word = edge_.lane().entropy().next();
+    for (int shift = 0; shift < 64; shift += 8) {
+      password_.push_back(static_cast<char>(word >> shift));
+    }
+  }
+}
+
+void EdgeConnection::send_session_request() {
+  znode::Command command;
+  command.session = session_;
+  if (attaching_) {
+    command.request = znode::AttachSession{password_, timeout_ms_, nonce_};
+  } else {
+    command.request = znode::CreateSession{edge_.minter(), timeout_ms_, password_, nonce_};
+  }
+  submitted_at_ = edge_.lane().now();
+  request_sent_ = edge_.submit(Submit{edge_.options().index, session_, Generation(), Sequence(),
+                                      nonce_, znode::encode_command(command)});
+  if (!request_sent_) {
+    edge_.submit_later();
+  }
+}
+
+void EdgeConnection::opened(const znode::Outcome& outcome) {
+  if (phase_ != Phase::opening) {
+    return;
+  }
+  if (outcome.kind == znode::Outcome::Kind::stale) {
+    session_ = edge_.mint_session();
+    send_session_request();
+    return;
+  }
+  if (outcome.code != zkwire::Code::ok || outcome.generation == Generation()) {
+    refuse();
+    return;
+  }
+  phase_ = Phase::open;
+  edge_.close_nonce(nonce_);
+  generation_ = outcome.generation;
+  edge_.bind(session_, id_);
+  edge_.touch(session_);
+  zkwire::ConnectResponse response{0, timeout_ms_, session_.value(), password_, std::nullopt};
+  if (mirrors_read_only_) {
+    response.read_only = false;
+  }
+  put(zkwire::frame(zkwire::encode(response)));
+  ++sent_;
+  ++edge_.stats().sent;
+  edge_.make_ready(id_);
+}
+
+void EdgeConnection::refuse() {
+  zkwire::ConnectResponse response{0, 0, 0, Bytes(password_size, '\0'), std::nullopt};
+  if (mirrors_read_only_) {
+    response.read_only = false;
+  }
+  edge_.close_nonce(nonce_);
+  put(zkwire::frame(zkwire::encode(response)));
+  close("the session is unknown, expired, or its password is wrong");
+}
+
+// --- the FIFO
+
+void EdgeConnection::push_ready(const zkwire::RequestHeader& header, std::int64_t zxid,
+                                zkwire::Code code, const zkwire::Reply& reply, bool close_after) {
+  Pending pending;
+  pending.header = header;
+  pending.payload = zkwire::frame(
+      zkwire::encode_reply({header.xid, zxid, static_cast<std::int32_t>(code)}, reply));
+  pending.since = heard_;
+  pending.close_after = close_after;
+  pending_.push_back(std::move(pending));
+}
+
+void EdgeConnection::push_write(const zkwire::RequestHeader& header, zkwire::OpCode op,
+                                znode::CommandRequest request) {
+  Write write;
+  write.sequence = next_sequence_;
+  write.op = op;
+  write.command = znode::encode_command(
+      {session_, generation_, next_sequence_, identities_, std::move(request)});
+  next_sequence_ = next_sequence_.next();
+  write_bytes_ += write.command.size();
+  Pending pending;
+  pending.kind = Pending::Kind::write;
+  pending.header = header;
+  pending.number = write.sequence.value();
+  pending.since = heard_;
+  pending_.push_back(std::move(pending));
+  if (writes_.empty()) {
+    submitted_at_ = heard_;
+  }
+  writes_.push_back(std::move(write));
+  submit_more();
+}
+
+void EdgeConnection::advance() {
+  while (!pending_.empty() && phase_ == Phase::open) {
+    Pending& head = pending_.front();
+    if (head.kind == Pending::Kind::write || head.kind == Pending::Kind::sync) {
+      return;
+    }
+    if (stream_->buffered() + out_.size() >= edge_.options().connection_buffer_bytes_max &&
+        head.kind == Pending::Kind::deferred) {
+      return;  // on_drained goes on: replies are not made faster than they are taken
+    }
+    const Pending done = std::move(head);
+    pending_.pop_front();
+    if (done.kind == Pending::Kind::deferred) {
+      run_read(done.header, done.payload);
+    } else {
+      put(done.payload);
+    }
+    sent_reply(done);
+    if (done.close_after) {
+      close("the last reply was sent");
+    }
+  }
+}
+
+void EdgeConnection::sent_reply(const Pending& pending) {
+  EdgeStats& stats = edge_.stats();
+  const auto us = static_cast<std::uint64_t>(
+      std::max<std::int64_t>(0, (edge_.lane().now() - pending.since).micros()));
+  stats.latency_min_us = stats.latency_count == 0 ? us : std::min(stats.latency_min_us, us);
+  stats.latency_max_us = std::max(stats.latency_max_us, us);
+  stats.latency_sum_us += us;
+  ++stats.latency_count;
+  ++stats.sent;
+  ++sent_;
+}
+
+// --- from the engine
+
+void EdgeConnection::complete(const Applied& item) {
+  if (phase_ != Phase::open || item.generation != generation_ || writes_.empty()) {
+    return;
+  }
+  using Kind = znode::Outcome::Kind;
+  const Sequence first = writes_.front().sequence;
+  switch (item.outcome.kind) {
+    case Kind::applied: break;
+    case Kind::moved: close("the session has moved or ended"); return;
+    case Kind::repeat:
+      if (item.sequence >= first) {
+        close("the outcome of a write is lost");  // it lies inside a snapshot
+      }
+      return;
+    case Kind::gap:
+      if (item.outcome.wanted < first) {
+        close("the log wants a write that was answered");
+      } else if (edge_.lane().now() - submitted_at_ >= gap_quiet ||
+                 submitted_ < item.outcome.wanted) {
+        submitted_ = Sequence(item.outcome.wanted.value() - 1);
+        submit_more();
+      }
+      return;
+    case Kind::stale:
+    case Kind::ignored: return;
+  }
+  if (item.sequence != first) {
+    return;
+  }
+  const auto entry = std::find_if(pending_.begin(), pending_.end(),
+                                  [](const Pending& p) { return p.kind == Pending::Kind::write; });
+  SYNOD_CHECK(entry != pending_.end());
+  SYNOD_CHECK(entry->number == first.value());
+  last_zxid_ = item.outcome.zxid.value();
+  entry->kind = Pending::Kind::ready;
+  entry->payload = zkwire::frame(zkwire::encode_reply(
+      {entry->header.xid, item.outcome.zxid.value(), static_cast<std::int32_t>(item.outcome.code)},
+      item.outcome.reply));
+  entry->close_after = writes_.front().op == zkwire::OpCode::close_session;
+  write_bytes_ -= writes_.front().command.size();
+  writes_.pop_front();
+  patience_ = patience_min;
+  submitted_at_ = edge_.lane().now();
+  edge_.make_ready(id_);
+}
+
+void EdgeConnection::synced(const Synced& item) {
+  const auto entry = std::find_if(pending_.begin(), pending_.end(), [&item](const Pending& p) {
+    return p.kind == Pending::Kind::sync && p.number == item.ticket;
+  });
+  if (entry == pending_.end() || phase_ != Phase::open) {
+    return;
+  }
+  if (!item.ok) {
+    // The number is kept: whichever answer comes first counts.
+    edge_.lane().after(Duration::millis(50),
+                       edge_.scope().wrap([this, &edge = edge_, id = id_, ticket = item.ticket] {
+                         if (edge.has(id)) {
+                           send_sync(ticket);
+                         }
+                       }));
+    return;
+  }
+  std::int64_t zxid = 0;
+  // In the midst of the inbox: what lies behind is looked at later.
+  {
+    const ports::ReadHold hold(edge_.shared().gate, edge_.options().index);
+    zxid = edge_.shared().state.last_zxid().value();
+  }
+  entry->kind = Pending::Kind::ready;
+  entry->payload = zkwire::frame(zkwire::encode_reply(
+      {entry->header.xid, zxid, 0}, zkwire::PathReply{std::move(entry->payload)}));
+  edge_.forget_ticket(item.ticket);
+  edge_.make_ready(id_);
+}
+
+void EdgeConnection::changed(const znode::SessionEffect& effect) {
+  using Kind = znode::SessionEffect::Kind;
+  if (phase_ != Phase::open) {
+    return;
+  }
+  if (effect.kind == Kind::attached && generation_ < effect.generation) {
+    close("the session was attached elsewhere");
+  } else if (effect.kind == Kind::expired) {
+    close("the session has expired");
+  }
+}
+
+void EdgeConnection::deliver(const znode::Trigger& trigger, const Bytes& frame) {
+  if (phase_ != Phase::open ||
+      !znode::permits(*trigger.acl, zkwire::perm::read, identities_, edge_.switches())) {
+    return;
+  }
+  put(frame);
+  ++sent_;
+  ++edge_.stats().sent;
+  if (stream_->buffered() + out_.size() > edge_.options().events_unread_bytes_max) {
+    close("the client does not read its events");
+  }
+}
+
+void EdgeConnection::path_renewed() {
+  request_sent_ = false;
+  submitted_ = Sequence();
+  submit_more();
+  for (const Pending& p : pending_) {
+    if (p.kind == Pending::Kind::sync) {
+      send_sync(p.number);
+    }
+  }
+}
+
+void EdgeConnection::submit_more() {
+  if (phase_ == Phase::opening && !request_sent_) {
+    send_session_request();
+  }
+  if (phase_ != Phase::open || writes_.empty()) {
+    return;
+  }
+  const Sequence first = writes_.front().sequence;
+  std::size_t at =
+      submitted_ < first ? 0 : static_cast<std::size_t>(submitted_.value() - first.value() + 1);
+  for (; at < writes_.size(); ++at) {
+    const Write& write = writes_[at];
+    if (!edge_.submit(Submit{edge_.options().index, session_, generation_, write.sequence, 0,
+                             write.command})) {
+      edge_.submit_later();
+      return;
+    }
+    submitted_ = write.sequence;
+    submitted_at_ = edge_.lane().now();
+  }
+}
+
+void EdgeConnection::sweep(Instant now, bool serving_lost) {
+  if (phase_ == Phase::closing) {
+    return;
+  }
+  if (phase_ != Phase::open) {
+    if (now - established_ > edge_.options().handshake_timeout || serving_lost) {
+      close("no session was established in time");
+    } else if (phase_ == Phase::opening && now - submitted_at_ > patience_min) {
+      request_sent_ = false;
+      submit_more();
+    }
+    return;
+  }
+  if (!pending_.empty()) {
+    edge_.touch(session_);  // it waits for us, not we for it
+  }
+  if (serving_lost) {
+    close("this replica has lost the ensemble");
+  } else if (pending_.empty() && now - heard_ > Duration::millis(timeout_ms_)) {
+    close("nothing was heard for the session's timeout");
+  } else if (!writes_.empty() && now - submitted_at_ > patience_) {
+    patience_ = std::min(patience_ * 2, patience_max);
+    submitted_ = Sequence();
+    submit_more();
+  }
+}
+
+std::string EdgeConnection::summary() const {
+  return fmt::format(" /{}[1](queued={},recved={},sent={})", address_, pending_.size(), received_,
+                     sent_);
+}
+
+std::string EdgeConnection::details(Instant now) const {
+  std::string text = fmt::format(" /{}[1](queued={},recved={},sent={}", address_, pending_.size(),
+                                 received_, sent_);
+  if (phase_ == Phase::open) {
+    text +=
+        fmt::format(",sid=0x{:x},lop={},est={},to={}", static_cast<std::uint64_t>(session_.value()),
+                    last_op_, (now - established_).millis(), timeout_ms_);
+    if (last_xid_ >= 0) {
+      text += fmt::format(",lcxid=0x{:x}", last_xid_);
+    }
+    text += fmt::format(",lzxid=0x{:x},lresp={}", static_cast<std::uint64_t>(last_zxid_),
+                        (heard_ - Instant()).millis());
+  }
+  return text + ")";
+}
+
+}  // namespace synod::coordinator

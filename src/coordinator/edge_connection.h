@@ -1,0 +1,147 @@
+// One client's connection, as its Edge sees it. Private to the edge.
+//
+// Phases  fresh (nothing yet: a four-letter word or a ConnectRequest comes), opening (the session's
+//         creation or attach is in the log's hands), open, closing.
+//
+// The requests stand in one FIFO. An entry is ready (its reply is known), a write or a sync (its
+// outcome is awaited) or deferred (a read that runs when it reaches the head). run() is the only
+// driver: it moves the head on, then takes the next frame while the bounds allow.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coordinator/edge.h"
+#include "zkwire/frame.h"
+
+namespace synod::coordinator {
+
+class EdgeConnection final : public ports::StreamHandler {
+ public:
+  using Id = Edge::ConnectionId;
+
+  EdgeConnection(Edge& edge, Id id, std::unique_ptr<ports::Stream> stream);
+
+  // --- ports::StreamHandler
+  void on_bytes(ByteView bytes) override;
+  void on_eof() override;
+  void on_drained() override;
+  void on_closed(const Error& reason) override;
+
+  // --- from the Edge
+  void start();
+  void run();
+  // Hands gathered output to the stream.
+  void flush();
+  void opened(const znode::Outcome& outcome);
+  void complete(const Applied& item);
+  void synced(const Synced& item);
+  void changed(const znode::SessionEffect& effect);
+  // An event that the connection's identities may see; `frame` is shared by all receivers.
+  void deliver(const znode::Trigger& trigger, const Bytes& frame);
+  // Everything unanswered is to be submitted again.
+  void path_renewed();
+  void submit_more();
+  void sweep(Instant now, bool serving_lost);
+  // Sends what is gathered, then closes.
+  void close(const char* why);
+
+  bool closing() const { return phase_ == Phase::closing; }
+  bool is_open() const { return phase_ == Phase::open; }
+  bool has_unanswered_writes() const { return !writes_.empty(); }
+  SessionId session() const { return session_; }
+  Generation generation() const { return generation_; }
+  const std::string& peer_host() const { return stream_->peer().address.host; }
+  std::uint64_t nonce() const { return nonce_; }
+  // The line of stat: "/127.0.0.1:4711[1](queued=0,recved=1,sent=1)".
+  std::string summary() const;
+  // The line of cons.
+  std::string details(Instant now) const;
+  std::size_t outstanding() const { return pending_.size(); }
+
+ private:
+  enum class Phase : std::uint8_t { fresh, opening, open, closing };
+
+  struct Pending {
+    enum class Kind : std::uint8_t { ready, write, sync, deferred };
+    Kind kind = Kind::ready;
+    zkwire::RequestHeader header;
+    Bytes payload;  // ready: the reply's frame; deferred: the request's frame; sync: the path
+    std::uint64_t number = 0;  // write: its sequence; sync: its ticket
+    Instant since;
+    bool close_after = false;
+  };
+  struct Write {
+    Sequence sequence;
+    zkwire::OpCode op = zkwire::OpCode::error;
+    Bytes command;
+  };
+
+  // --- handshake
+  bool answer_four_letter_word();
+  void connect(ByteView frame);
+  void open_session(const zkwire::ConnectRequest& request);
+  void send_session_request();
+  void refuse();
+
+  // --- requests
+  void take_frame(Bytes frame);
+  void take_request(const zkwire::RequestHeader& header, ByteView body);
+  void take_write(const zkwire::RequestHeader& header, ByteView body);
+  void take_auth(const zkwire::RequestHeader& header, ByteView body);
+  void take_sync(const zkwire::RequestHeader& header, ByteView body);
+  void push_write(const zkwire::RequestHeader& header, zkwire::OpCode op,
+                  znode::CommandRequest request);
+  void push_ready(const zkwire::RequestHeader& header, std::int64_t zxid, zkwire::Code code,
+                  const zkwire::Reply& reply, bool close_after);
+  void advance();
+  void run_read(const zkwire::RequestHeader& header, ByteView body);
+  void send_sync(std::uint64_t ticket);
+  bool must_wait() const;
+  void put(ByteView frame);
+  void sent_reply(const Pending& pending);
+
+  Edge& edge_;
+  const Id id_;
+  std::unique_ptr<ports::Stream> stream_;
+  const std::string host_;
+  std::string address_;
+  zkwire::FrameReader frames_;
+  Bytes out_;
+  Phase phase_ = Phase::fresh;
+  bool paused_ = false;
+  bool mirrors_read_only_ = false;
+
+  SessionId session_;
+  Generation generation_;
+  Bytes password_;
+  std::int32_t timeout_ms_ = 0;
+  std::vector<zkwire::Id> identities_;
+
+  // opening
+  std::uint64_t nonce_ = 0;
+  bool attaching_ = false;
+  bool request_sent_ = false;
+
+  std::deque<Pending> pending_;
+  std::deque<Write> writes_;  // unanswered, by sequence
+  std::size_t write_bytes_ = 0;
+  Sequence next_sequence_{1};
+  Sequence submitted_;  // the last one that was handed to the engine since the path is what it is
+  Instant submitted_at_;
+  Duration patience_;  // before unanswered writes are submitted again unasked
+
+  // for the four-letter words
+  Instant established_;
+  Instant heard_;
+  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0;
+  std::int32_t last_xid_ = -1;
+  std::int64_t last_zxid_ = 0;
+  const char* last_op_ = "NA";
+};
+
+}  // namespace synod::coordinator

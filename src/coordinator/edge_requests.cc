@@ -1,0 +1,294 @@
+// What an Edge does with each kind of request.
+#include <algorithm>
+
+#include "base/check.h"
+#include "coordinator/authentication.h"
+#include "coordinator/edge_connection.h"
+#include "znode/reads.h"
+
+namespace synod::coordinator {
+namespace {
+
+using zkwire::Code;
+using zkwire::OpCode;
+using znode::ReadResult;
+using znode::WatchTable;
+
+// Bounds what one connection can make every write of its carry.
+constexpr std::size_t identities_max = 64;
+
+bool is_write(OpCode op) {
+  switch (op) {
+    case OpCode::create:
+    case OpCode::create2:
+    case OpCode::create_container:
+    case OpCode::create_ttl:
+    case OpCode::remove:
+    case OpCode::set_data:
+    case OpCode::set_acl:
+    case OpCode::multi:
+    case OpCode::reconfig:
+    case OpCode::close_session: return true;
+    default: return false;
+  }
+}
+
+// A read under way: everything it may look at and change.
+struct ReadContext {
+  const znode::State& state;
+  znode::Reader reader;
+  WatchTable& watches;
+  Edge::ConnectionId connection;
+  SessionId session;
+  const std::vector<zkwire::Id>& identities;
+  Bytes events;  // frames that come before the reply
+};
+
+ReadResult failed(Code code) { return {code, zkwire::EmptyReply{}}; }
+
+void watch(ReadContext& context, WatchTable::Kind kind, const std::string& path) {
+  context.watches.add(kind, path, context.connection);
+}
+
+ReadResult read_path_watch(ReadContext& context, OpCode op,
+                           const zkwire::PathWatchRequest& request) {
+  ReadResult result;
+  WatchTable::Kind kind = WatchTable::Kind::child;
+  if (op == OpCode::exists) {
+    result = read_exists(context.state, request.path, context.reader);
+    kind = WatchTable::Kind::data;
+  } else if (op == OpCode::get_data) {
+    result = read_data(context.state, request.path, context.reader);
+    kind = WatchTable::Kind::data;
+  } else if (op == OpCode::get_children) {
+    result = read_children(context.state, request.path, context.reader);
+  } else {
+    result = read_children2(context.state, request.path, context.reader);
+  }
+  const bool missing_counts = op == OpCode::exists && result.code == Code::no_node;
+  if (request.watch && (result.code == Code::ok || missing_counts)) {
+    watch(context, kind, request.path);
+  }
+  return result;
+}
+
+void catch_up(ReadContext& context, zkwire::EventType type, const std::string& path) {
+  constexpr std::int64_t no_zxid = -1;
+  context.events += zkwire::frame(
+      zkwire::encode_event(no_zxid, {type, zkwire::KeeperState::sync_connected, path}));
+}
+
+ReadResult set_watches(ReadContext& context, const zkwire::SetWatchesRequest& request) {
+  const znode::Tree& tree = context.state.tree();
+  for (const std::string& path : request.data_watches) {
+    const znode::Node* node = tree.find(path);
+    if (node == nullptr) {
+      catch_up(context, zkwire::EventType::node_deleted, path);
+    } else if (node->mzxid > request.relative_zxid) {
+      catch_up(context, zkwire::EventType::node_data_changed, path);
+    } else {
+      watch(context, WatchTable::Kind::data, path);
+    }
+  }
+  for (const std::string& path : request.exist_watches) {
+    if (tree.find(path) != nullptr) {
+      catch_up(context, zkwire::EventType::node_created, path);
+    } else {
+      watch(context, WatchTable::Kind::data, path);
+    }
+  }
+  for (const std::string& path : request.child_watches) {
+    const znode::Node* node = tree.find(path);
+    if (node == nullptr) {
+      catch_up(context, zkwire::EventType::node_deleted, path);
+    } else if (node->pzxid > request.relative_zxid) {
+      catch_up(context, zkwire::EventType::node_children_changed, path);
+    } else {
+      watch(context, WatchTable::Kind::child, path);
+    }
+  }
+  for (const std::string& path : request.persistent_watches) {
+    watch(context, WatchTable::Kind::persistent, path);
+  }
+  for (const std::string& path : request.persistent_recursive_watches) {
+    watch(context, WatchTable::Kind::persistent_recursive, path);
+  }
+  return {};
+}
+
+ReadResult change_watches(ReadContext& context, OpCode op,
+                          const zkwire::PathNumberRequest& request) {
+  if (op == OpCode::add_watch) {
+    if (request.number != 0 && request.number != 1) {
+      return failed(Code::marshalling_error);
+    }
+    watch(
+        context,
+        request.number == 0 ? WatchTable::Kind::persistent : WatchTable::Kind::persistent_recursive,
+        request.path);
+    return {Code::ok, zkwire::NumberReply{0}};
+  }
+  if (request.number < static_cast<std::int32_t>(WatchTable::Type::children) ||
+      request.number > static_cast<std::int32_t>(WatchTable::Type::persistent_recursive)) {
+    return failed(Code::marshalling_error);
+  }
+  const auto type = static_cast<WatchTable::Type>(request.number);
+  const bool found = op == OpCode::remove_watches
+                         ? context.watches.remove(type, request.path, context.connection)
+                         : context.watches.contains(type, request.path, context.connection);
+  return found ? ReadResult{} : failed(Code::no_watcher);
+}
+
+ReadResult who_am_i(const ReadContext& context) {
+  zkwire::WhoAmIReply reply;
+  for (const zkwire::Id& id : context.identities) {
+    reply.clients.push_back({id.scheme, user_of(id)});
+  }
+  return {Code::ok, std::move(reply)};
+}
+
+ReadResult read(ReadContext& context, OpCode op, const zkwire::Request& request) {
+  switch (op) {
+    case OpCode::ping: return {};
+    case OpCode::who_am_i: return who_am_i(context);
+    case OpCode::exists:
+    case OpCode::get_data:
+    case OpCode::get_children:
+    case OpCode::get_children2:
+      return read_path_watch(context, op, std::get<zkwire::PathWatchRequest>(request));
+    case OpCode::get_acl:
+      return read_acl(context.state, std::get<zkwire::PathRequest>(request).path, context.reader);
+    case OpCode::get_all_children_number:
+      return read_all_children_number(context.state, std::get<zkwire::PathRequest>(request).path,
+                                      context.reader);
+    case OpCode::get_ephemerals:
+      return read_ephemerals(context.state, context.session,
+                             std::get<zkwire::PathRequest>(request).path);
+    case OpCode::multi_read:
+      return read_multi(context.state, std::get<zkwire::MultiReadRequest>(request), context.reader);
+    case OpCode::set_watches:
+    case OpCode::set_watches2:
+      return set_watches(context, std::get<zkwire::SetWatchesRequest>(request));
+    case OpCode::add_watch:
+    case OpCode::check_watches:
+    case OpCode::remove_watches:
+      return change_watches(context, op, std::get<zkwire::PathNumberRequest>(request));
+    default: SYNOD_UNREACHABLE("a request that is no read");
+  }
+}
+
+}  // namespace
+
+void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView body) {
+  const auto op = static_cast<OpCode>(header.type);
+  if (!zkwire::is_known_request(header.type)) {
+    constexpr std::int64_t no_zxid = -1;
+    push_ready(header, no_zxid, Code::unimplemented, zkwire::EmptyReply{}, true);
+  } else if (is_write(op)) {
+    take_write(header, body);
+  } else if (op == OpCode::auth) {
+    take_auth(header, body);
+  } else if (op == OpCode::sasl) {
+    // No SASL mechanism is configured: told as a failed exchange.
+    push_ready(header, 0, Code::auth_failed, zkwire::SaslReply{}, true);
+  } else if (op == OpCode::sync) {
+    take_sync(header, body);
+  } else {
+    Pending pending;
+    pending.kind = Pending::Kind::deferred;
+    pending.header = header;
+    pending.payload = Bytes(body);
+    pending.since = heard_;
+    pending_.push_back(std::move(pending));
+  }
+}
+
+void EdgeConnection::take_write(const zkwire::RequestHeader& header, ByteView body) {
+  const auto op = static_cast<OpCode>(header.type);
+  Result<zkwire::Request> request = zkwire::decode_request_body(op, body);
+  if (!request.ok()) {
+    push_write(header, op, znode::FailWrite{Code::marshalling_error});
+  } else if (op == OpCode::close_session) {
+    push_write(header, op, znode::CloseSession{});
+  } else if (op == OpCode::reconfig) {
+    push_write(header, op, znode::FailWrite{Code::reconfig_disabled});
+  } else {
+    push_write(header, op, znode::ClientWrite{op, std::move(request).value()});
+  }
+}
+
+void EdgeConnection::take_auth(const zkwire::RequestHeader& header, ByteView body) {
+  const zkwire::RequestHeader reply{zkwire::xid_auth, header.type};
+  const Result<zkwire::Request> request = zkwire::decode_request_body(OpCode::auth, body);
+  std::optional<std::vector<zkwire::Id>> ids;
+  if (request.ok()) {
+    ids = authenticate(std::get<zkwire::AuthRequest>(request.value()), host_,
+                       {edge_.options().digest_enabled, edge_.options().super_digest});
+  }
+  if (!ids.has_value() || identities_.size() + ids->size() > identities_max) {
+    ++edge_.stats().auth_failed;
+    push_ready(reply, 0, Code::auth_failed, zkwire::EmptyReply{}, true);
+    return;
+  }
+  // At once, so that what was sent behind it has them; the reply keeps its place.
+  for (zkwire::Id& id : *ids) {
+    if (std::find(identities_.begin(), identities_.end(), id) == identities_.end()) {
+      identities_.push_back(std::move(id));
+    }
+  }
+  push_ready(reply, 0, Code::ok, zkwire::EmptyReply{}, false);
+}
+
+void EdgeConnection::take_sync(const zkwire::RequestHeader& header, ByteView body) {
+  Result<zkwire::Request> request = zkwire::decode_request_body(OpCode::sync, body);
+  if (!request.ok()) {
+    push_ready(header, last_zxid_, Code::marshalling_error, zkwire::EmptyReply{}, false);
+    return;
+  }
+  Pending pending;
+  pending.kind = Pending::Kind::sync;
+  pending.header = header;
+  pending.payload = std::move(std::get<zkwire::PathRequest>(request.value()).path);
+  pending.number = edge_.open_ticket(id_);
+  pending.since = heard_;
+  const std::uint64_t ticket = pending.number;
+  pending_.push_back(std::move(pending));
+  send_sync(ticket);
+}
+
+void EdgeConnection::send_sync(std::uint64_t ticket) {
+  if (phase_ == Phase::open && !edge_.submit(SyncRequest{edge_.options().index, ticket})) {
+    synced({ticket, false});  // asks again a little later
+  }
+}
+
+void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body) {
+  const auto op = static_cast<OpCode>(header.type);
+  const Result<zkwire::Request> request = zkwire::decode_request_body(op, body);
+  Bytes events;
+  ReadResult result = failed(Code::marshalling_error);
+  std::int64_t zxid = 0;
+  edge_.with_state([&](const znode::State& state) {
+    if (phase_ != Phase::open) {
+      return;
+    }
+    zxid = state.last_zxid().value();
+    if (request.ok()) {
+      ReadContext context{
+          state, {identities_, edge_.switches()}, edge_.watches(), id_, session_, identities_, {}};
+      result = read(context, op, request.value());
+      events = std::move(context.events);
+    }
+  });
+  if (phase_ != Phase::open) {
+    return;
+  }
+  last_zxid_ = zxid;
+  // Clients find pings and watch restorations by these numbers, whatever they sent.
+  const std::int32_t xid = op == OpCode::ping ? zkwire::xid_ping : header.xid;
+  put(events);
+  put(zkwire::frame(
+      zkwire::encode_reply({xid, zxid, static_cast<std::int32_t>(result.code)}, result.reply)));
+}
+
+}  // namespace synod::coordinator
