@@ -40,7 +40,11 @@ function(synod_test name)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
   target_compile_definitions(${name} PRIVATE
     SYNOD_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" SYNOD_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  synod_precompile(${name})
+  # Tests are compiled once and run for seconds: not optimizing them halves the build.
+  target_compile_options(${name} PRIVATE -O0)
+  if(SYNOD_PRECOMPILE)
+    target_precompile_headers(${name} REUSE_FROM synod_test_pch)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
 endfunction()
