@@ -51,6 +51,7 @@ struct Connection {
   };
 
   End ends[2];
+  std::uint64_t number = 0;
   bool pipe = false;
 };
 

@@ -40,7 +40,13 @@ SimProcess* Faults::process(const SimMachine& machine) const {
 void Faults::start(SimMachine& machine) {
   machine.power_on();
   if (process(machine) == nullptr) {
-    processes_[machine.name()] = &start_(machine);
+    SimProcess& started = start_(machine);
+    processes_[machine.name()] = &started;
+    started.on_end([this, &machine](SimProcess& ended) {
+      if (ended.status()->code && machine.powered()) {
+        start_later(machine, Duration::millis(prng_.between(50, 500)));
+      }
+    });
   }
 }
 
@@ -51,7 +57,7 @@ void Faults::start_all() {
 }
 
 void Faults::start_later(SimMachine& machine, Duration delay) {
-  world_.after(delay, [this, &machine] { start(machine); });
+  world_.at(world_.now() + delay, [this, &machine] { start(machine); });
 }
 
 void Faults::begin(Instant until) {

@@ -1,6 +1,7 @@
 // What goes wrong in a run: a storm of faults drawn from a seed over machines that run one process
 // of interest each, and the calm after it.
 //
+// A process that exits by itself is started again soon, as a supervisor would.
 // Every fault ends by itself after a drawn span; calm() ends all of them: power on, processes
 // started, links healed, disks at their speed, nobody paused.
 //

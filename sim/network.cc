@@ -203,6 +203,7 @@ SimNetwork::Shared SimNetwork::connect(SimProcess& first, SimProcess& second) {
   auto connection = std::make_shared<Connection>();
   connection->ends[0].process = &first;
   connection->ends[1].process = &second;
+  connection->number = connection_next_++;
   if (connections_.size() > 256 && connections_.size() % 64 == 0) {
     living();
   }

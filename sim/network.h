@@ -71,6 +71,15 @@ class SimNetwork {
   // One drawn stream of all dies so; false if there is none.
   bool break_any_stream();
 
+  // Sees every byte that leaves a process, in the order of leaving: for checkers of the wires.
+  struct Tapped {
+    const SimProcess& from;
+    const SimProcess& to;
+    std::uint64_t connection = 0;
+    ByteView bytes;
+  };
+  void set_tap(std::function<void(const Tapped&)> tap) { tap_ = std::move(tap); }
+
   // --- for World
   void process_ended(SimProcess& process, bool peers_hear);
 
@@ -125,6 +134,8 @@ class SimNetwork {
   std::map<std::pair<std::string, std::uint16_t>, std::vector<SimListener*>> listeners_;
   std::vector<std::weak_ptr<Connection>> connections_;
   std::map<std::string, std::uint16_t> port_next_;
+  std::uint64_t connection_next_ = 1;
+  std::function<void(const Tapped&)> tap_;
 };
 
 // One machine's view: what its processes hold as ports::Network.

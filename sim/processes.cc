@@ -172,6 +172,7 @@ Result<std::unique_ptr<ports::Child>> SimProcesses::spawn(ports::Lane&,
       process.kill();
       return Error{ErrorCode::not_found, name + ": no such program"};
     }
+    process.world().programs().witness(process);
     process.run([script, launch](SimProcess& self) -> Program {
       self.main_lane().after(script->runs, [&self, script] { self.exit(script->code); });
       return launch;  // keeps the pipes open for as long as the process lives

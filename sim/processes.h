@@ -41,13 +41,21 @@ class Programs {
   // subcommand takes any.
   void add(const std::string& program, const std::string& subcommand, Start start);
   void set_scripts(ReadScript read) { read_ = std::move(read); }
+  // Hears of every command that starts, its argv known: what really ran, for checkers.
+  void set_witness(std::function<void(SimProcess&)> witness) { witness_ = std::move(witness); }
 
   const Start* find(const std::vector<std::string>& argv) const;
   std::optional<Script> script(const std::vector<std::string>& argv) const;
+  void witness(SimProcess& process) const {
+    if (witness_) {
+      witness_(process);
+    }
+  }
 
  private:
   std::map<std::pair<std::string, std::string>, Start> starts_;
   ReadScript read_;
+  std::function<void(SimProcess&)> witness_;
 };
 
 class SimProcesses final : public ports::Processes {

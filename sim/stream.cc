@@ -97,6 +97,9 @@ void SimNetwork::depart(const Shared& connection, int side, Packet packet) {
   if (!from.way.empty()) {
     packet.ready = std::max(packet.ready, from.way.back().ready + Duration::nanos(1));
   }
+  if (tap_ && !packet.bytes.empty()) {
+    tap_({*from.process, *connection->ends[1 - side].process, connection->number, packet.bytes});
+  }
   world_.mix(hash64(packet.bytes, static_cast<std::uint64_t>(packet.kind)));
   from.way.push_back(std::move(packet));
   schedule_arrival(connection, side, from.way.front().ready);

@@ -36,6 +36,7 @@ World::~World() {
   // Programs first, then what they may have left in queues, then what those rest on.
   for (const auto& machine : machines_) {
     for (const auto& process : machine->processes()) {
+      process->ended_.clear();  // whoever wanted to hear of it may be gone already
       process->end({std::nullopt, 9}, now_, SimProcess::Silence::peers_do_not);
     }
   }

@@ -1,0 +1,225 @@
+#include "sim/resources/meddler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "http/json.h"
+#include "mesos/registry.pb.h"
+
+namespace synod::sim::resources {
+
+using coordination::Operation;
+using zkwire::OpCode;
+
+Meddler::Meddler(SimProcess& process, const coordination::ClientOptions& options)
+    : client_(process, history_, *this, options) {}
+
+void Meddler::on_ready() {}
+void Meddler::on_lost() { found_ = {}; }
+
+void Meddler::find_leader(std::function<void(const std::string&, const Bytes&)> found) {
+  if (client_.ready()) {
+    found_ = std::move(found);
+    client_.submit(OpCode::get_children, zkwire::PathWatchRequest{election_path, false});
+  }
+}
+
+void Meddler::remove(const std::string& path) {
+  if (client_.ready()) {
+    client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
+  }
+}
+
+void Meddler::put(const std::string& path, const Bytes& data) {
+  if (client_.ready()) {
+    zkwire::CreateRequest request;
+    request.path = path;
+    request.data = data;
+    request.acl = zkwire::open_acl();
+    request.flags = zkwire::create_flag::ephemeral;
+    client_.submit(OpCode::create, std::move(request));
+  }
+}
+
+void Meddler::on_reply(const Operation& operation) {
+  if (!operation.succeeded() || !found_) {
+    return;
+  }
+  if (const auto* children = std::get_if<zkwire::ChildrenReply>(&operation.reply)) {
+    std::string first;
+    for (const std::string& name : children->children) {
+      if (name.starts_with("json.info_") && (first.empty() || name < first)) {
+        first = name;
+      }
+    }
+    if (!first.empty()) {
+      client_.submit(OpCode::get_data,
+                     zkwire::PathWatchRequest{std::string(election_path) + "/" + first, false});
+    }
+  } else if (const auto* data = std::get_if<zkwire::DataReply>(&operation.reply)) {
+    auto found = std::move(found_);
+    found_ = {};
+    found(coordination::path_of(operation.request), data->data.value_or(""));
+  }
+}
+
+Auditor::Auditor(SimProcess& process, const coordination::ClientOptions& options)
+    : process_(process), lane_(process.main_lane()), client_(process, history_, *this, options) {}
+
+void Auditor::on_ready() { audit_later(); }
+
+void Auditor::on_lost() {
+  phase_ = Phase::idle;
+  http_.reset();
+}
+
+void Auditor::audit_later() {
+  phase_ = Phase::idle;
+  scope_.reset();
+  lane_.after(Duration::millis(150), scope_.wrap([this] { audit(); }));
+  // Whatever hangs is given up.
+  lane_.after(Duration::seconds(3), scope_.wrap([this] { audit_later(); }));
+}
+
+void Auditor::audit() {
+  if (client_.ready()) {
+    suspects_.clear();
+    epoch_.clear();
+    read_registry(Phase::registry);
+  }
+}
+
+void Auditor::read_registry(Phase phase) {
+  phase_ = phase;
+  admitted_.clear();
+  state_.clear();
+  const std::string path = registry_path;
+  client_.submit(OpCode::sync, zkwire::PathRequest{path});
+  client_.submit(OpCode::get_data, zkwire::PathWatchRequest{path + "/epoch", false});
+  client_.submit(OpCode::get_children, zkwire::PathWatchRequest{path + "/agents", false});
+}
+
+void Auditor::on_reply(const Operation& operation) {
+  const std::string path = coordination::path_of(operation.request);
+  if (operation.op == OpCode::sync || phase_ == Phase::idle || phase_ == Phase::master) {
+    return;
+  }
+  if (!operation.succeeded()) {
+    audit_later();
+    return;
+  }
+  const auto* data = std::get_if<zkwire::DataReply>(&operation.reply);
+  if (const auto* children = std::get_if<zkwire::ChildrenReply>(&operation.reply)) {
+    read_buckets(children->children);
+  } else if (data != nullptr && path.ends_with("/epoch")) {
+    on_epoch(data->data.value_or(""));
+  } else if (data != nullptr && left_ > 0) {
+    on_bucket(data->data.value_or(""));
+  }
+}
+
+void Auditor::on_epoch(const Bytes& data) {
+  mesos::registry::Epoch epoch;
+  if (!epoch.ParseFromString(data)) {
+    complaints_.push_back("the epoch node cannot be read");
+  }
+  if (phase_ == Phase::again && data != epoch_) {
+    audit_later();  // another master leads by now
+    return;
+  }
+  epoch_ = data;
+  address_ = epoch.address();
+}
+
+void Auditor::read_buckets(const std::vector<std::string>& names) {
+  left_ = names.size();
+  for (const std::string& name : names) {
+    client_.submit(OpCode::get_data,
+                   zkwire::PathWatchRequest{std::string(registry_path) + "/agents/" + name, false});
+  }
+  if (left_ == 0) {
+    audit_later();
+  }
+}
+
+void Auditor::on_bucket(const Bytes& data) {
+  mesos::registry::AgentBucket bucket;
+  if (!bucket.ParseFromString(data)) {
+    complaints_.push_back("a bucket of the registry cannot be read");
+  }
+  for (const auto& agent : bucket.agents()) {
+    if (agent.state() == mesos::registry::Agent::ADMITTED) {
+      admitted_.push_back(agent.id());
+    }
+  }
+  if (--left_ == 0) {
+    registry_read();
+  }
+}
+
+void Auditor::registry_read() {
+  if (phase_ == Phase::registry) {
+    ask_master();
+    return;
+  }
+  ++audits_;
+  for (const std::string& agent : suspects_) {
+    if (std::find(admitted_.begin(), admitted_.end(), agent) != admitted_.end()) {
+      complaints_.push_back(fmt::format(
+          "the registry holds agent {} as admitted, and master {}, which leads, does not know it",
+          agent, address_));
+    }
+  }
+  audit_later();
+}
+
+void Auditor::ask_master() {
+  const auto endpoint = ports::parse_host_port(address_, 5050);
+  if (!endpoint.ok()) {
+    audit_later();
+    return;
+  }
+  phase_ = Phase::master;
+  const auto status = std::make_shared<int>(0);  // between the callbacks of one request
+  HttpListener listener;
+  listener.on_head = [status](const HttpHead& head) { *status = head.status; };
+  listener.on_body = [this](ByteView bytes) { state_ += bytes; };
+  listener.on_end = [this, status](const std::string& failure) {
+    if (!failure.empty() || *status != 200) {
+      audit_later();
+      return;
+    }
+    compare(state_);
+  };
+  HttpRequest request;
+  request.to = {endpoint->host, endpoint->port};
+  request.method = "GET";
+  request.path = "/slaves";
+  lane_.after(Duration(), [old = std::move(http_)] {});
+  http_ = std::make_unique<RawHttp>(process_, std::move(request), std::move(listener));
+}
+
+void Auditor::compare(const Bytes& state) {
+  const auto document = http::parse_json(state);
+  if (!document.ok() || !client_.ready()) {
+    audit_later();
+    return;
+  }
+  std::vector<std::string> known;
+  for (const char* list : {"slaves", "recovered_slaves"}) {
+    for (const http::Json& agent : (*document)[list].items()) {
+      known.emplace_back(agent["id"].as_string());
+    }
+  }
+  for (const std::string& agent : admitted_) {
+    if (std::find(known.begin(), known.end(), agent) == known.end()) {
+      suspects_.push_back(agent);
+    }
+  }
+  // It may have become unreachable meanwhile, or another master may lead: look again.
+  read_registry(Phase::again);
+}
+
+}  // namespace synod::sim::resources

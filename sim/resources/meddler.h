@@ -1,0 +1,86 @@
+// Somebody with write access to the coordination service who upsets the election, and an auditor
+// who compares the registry with what the leading master says it knows.
+//
+// Coup         deletes the leader's candidate node while the leader is kept from hearing of it, so
+//              that two masters believe to lead for a while; may also put the old node back, which
+//              leads agents to a master that was deposed. What must hold: agents do not go back,
+//              the registry loses nothing.
+// Auditor      an agent that the registry holds as admitted is known to the master that leads
+//              after it was written there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/coordination/client.h"
+#include "sim/resources/raw_http.h"
+
+namespace synod::sim::resources {
+
+constexpr char election_path[] = "/mesos";
+constexpr char registry_path[] = "/mesos.synod";
+
+// The smallest candidate, read, deleted, and put back on request.
+class Meddler final : public coordination::ClientListener {
+ public:
+  Meddler(SimProcess& process, const coordination::ClientOptions& options);
+
+  // Tells the data of the leading candidate's node; not at all if there is none.
+  void find_leader(std::function<void(const std::string& path, const Bytes& data)> found);
+  void remove(const std::string& path);
+  void put(const std::string& path, const Bytes& data);
+
+ private:
+  void on_ready() override;
+  void on_lost() override;
+  void on_reply(const coordination::Operation& operation) override;
+
+  coordination::History history_;
+  std::function<void(const std::string&, const Bytes&)> found_;
+  coordination::Client client_;
+};
+
+class Auditor final : public coordination::ClientListener {
+ public:
+  Auditor(SimProcess& process, const coordination::ClientOptions& options);
+
+  const std::vector<std::string>& complaints() const { return complaints_; }
+  int audits() const { return audits_; }
+
+ private:
+  void on_ready() override;
+  void on_lost() override;
+  void on_reply(const coordination::Operation& operation) override;
+
+  enum class Phase { idle, registry, master, again };
+
+  void audit_later();
+  void audit();
+  void read_registry(Phase phase);
+  void on_epoch(const Bytes& data);
+  void registry_read();
+  void read_buckets(const std::vector<std::string>& names);
+  void on_bucket(const Bytes& data);
+  void ask_master();
+  void compare(const Bytes& state);
+
+  SimProcess& process_;
+  SimLane& lane_;
+  coordination::History history_;
+  Bytes epoch_;           // as it was when the audit began
+  std::string address_;   // of the master of that epoch
+  std::size_t left_ = 0;  // buckets not read yet
+  std::vector<std::string> admitted_;
+  std::vector<std::string> suspects_;  // admitted, and unknown to the master
+  Phase phase_ = Phase::idle;
+  std::vector<std::string> complaints_;
+  int audits_ = 0;
+  Bytes state_;
+  std::unique_ptr<RawHttp> http_;
+  ports::Scope scope_;
+  coordination::Client client_;
+};
+
+}  // namespace synod::sim::resources

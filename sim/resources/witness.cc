@@ -1,0 +1,121 @@
+#include "sim/resources/witness.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <sstream>
+
+#include "sim/machine.h"
+#include "sim/processes.h"
+
+namespace synod::sim::resources {
+namespace {
+
+// A master may hear of a task's end a little before its processes are all gone.
+constexpr Duration told_early_max = Duration::millis(500);
+
+std::string show(const RunRecord& run) {
+  return fmt::format("{} on {} from {} ms to {}, {}", run.task, run.machine, run.began.millis(),
+                     run.ended ? fmt::format("{} ms", run.ended->millis()) : "now",
+                     to_string(run.status));
+}
+
+// The terminal state that a framework must be told of such an end; empty if several will do.
+std::string expected_state(const RunRecord& run) {
+  if (run.power_lost || run.status.signal) {
+    return "";
+  }
+  return run.status.code == 0 ? "TASK_FINISHED" : "TASK_FAILED";
+}
+
+void judge_run(const RunRecord& run, const TaskRecord& task, std::vector<std::string>& findings) {
+  if (run.status.signal && !run.power_lost && !task.kill_asked) {
+    findings.push_back("killed though nobody asked for it: " + show(run));
+  }
+  if (!run.ended) {
+    if (!task.terminal.empty()) {
+      findings.push_back(fmt::format("told {} while it still runs: {}", task.terminal, show(run)));
+    }
+    return;
+  }
+  if (task.terminal.empty()) {
+    findings.push_back("its end was never told: " + show(run));
+    return;
+  }
+  if (task.terminal_at + told_early_max < *run.ended) {
+    findings.push_back(fmt::format("told {} at {} ms, before its end: {}", task.terminal,
+                                   task.terminal_at.millis(), show(run)));
+  }
+  const std::string expected = expected_state(run);
+  if (!expected.empty() && task.terminal != expected &&
+      !(task.kill_asked && task.terminal == "TASK_KILLED")) {
+    findings.push_back(fmt::format("told {}, not {}: {}", task.terminal, expected, show(run)));
+  }
+}
+
+}  // namespace
+
+Witness::Witness(World& world, Amount agent_total) : world_(world), agent_total_(agent_total) {
+  world_.programs().set_witness([this](SimProcess& process) { on_start(process); });
+}
+
+Witness::~Witness() { world_.programs().set_witness({}); }
+
+void Witness::on_start(SimProcess& process) {
+  if (process.argv.empty()) {
+    return;
+  }
+  const std::size_t at = process.argv.back().rfind("task ");
+  if (at == std::string::npos) {
+    return;
+  }
+  RunRecord run;
+  std::istringstream words(process.argv.back().substr(at + 5));
+  words >> run.task >> run.amount.cpus_milli >> run.amount.mem_milli;
+  run.machine = process.machine().name();
+  run.began = world_.here();
+  runs_.push_back(run);
+  Amount used;
+  for (const RunRecord& other : runs_) {
+    if (other.machine == run.machine && !other.ended) {
+      used.add(other.amount);
+    }
+  }
+  if (!used.fits(agent_total_)) {
+    complaints_.push_back(fmt::format("{} uses {} thousandths of a cpu, its agent has {}: {}",
+                                      run.machine, used.cpus_milli, agent_total_.cpus_milli,
+                                      show(run)));
+  }
+  process.on_end([this, index = runs_.size() - 1](SimProcess& ended) {
+    RunRecord& record = runs_[index];
+    record.ended = world_.now();
+    record.status = *ended.status();
+    record.power_lost = !ended.machine().powered();
+  });
+}
+
+std::vector<std::string> judge(const Witness& witness, const Framework& framework) {
+  std::vector<std::string> findings = witness.complaints();
+  findings.insert(findings.end(), framework.complaints().begin(), framework.complaints().end());
+  std::map<std::string, const RunRecord*> first;
+  for (const RunRecord& run : witness.runs()) {
+    const auto [it, fresh] = first.try_emplace(run.task, &run);
+    if (!fresh) {
+      findings.push_back(fmt::format("ran twice: {} AND {}", show(*it->second), show(run)));
+    }
+    auto task = framework.tasks().find(run.task);
+    if (task == framework.tasks().end()) {
+      findings.push_back("ran though no framework launched it: " + show(run));
+    } else {
+      judge_run(run, task->second, findings);
+    }
+  }
+  for (const auto& [id, task] : framework.tasks()) {
+    if (first.count(id) == 0 && (task.terminal == "TASK_FINISHED" || task.running_seen)) {
+      findings.push_back(fmt::format("told of {} as {} though it never ran", id, task.state));
+    }
+  }
+  return findings;
+}
+
+}  // namespace synod::sim::resources

@@ -1,0 +1,49 @@
+// What really ran on the agents' machines: every command that was started, when, and how it ended.
+//
+// It looks at processes, not at what anybody says of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ports/processes.h"
+#include "sim/resources/framework.h"
+#include "sim/world.h"
+
+namespace synod::sim::resources {
+
+struct RunRecord {
+  std::string task;
+  std::string machine;
+  Amount amount;
+  Instant began;
+  std::optional<Instant> ended;
+  ports::ExitStatus status;
+  bool power_lost = false;
+};
+
+class Witness {
+ public:
+  // Listens to the world's programs from now on.
+  Witness(World& world, Amount agent_total);
+  ~Witness();
+
+  const std::vector<RunRecord>& runs() const { return runs_; }
+  // Found while it happened: more in use at once on a machine than it has.
+  const std::vector<std::string>& complaints() const { return complaints_; }
+
+ private:
+  void on_start(SimProcess& process);
+
+  World& world_;
+  Amount agent_total_;
+  std::vector<RunRecord> runs_;
+  std::vector<std::string> complaints_;
+};
+
+// Compares what ran with what the framework was told.
+std::vector<std::string> judge(const Witness& witness, const Framework& framework);
+
+}  // namespace synod::sim::resources
