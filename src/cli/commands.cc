@@ -2,11 +2,33 @@
 
 namespace synod::cli {
 
+int down_main(const std::vector<std::string>& arguments);
+int explain_main(const std::vector<std::string>& arguments);
+int kill_main(const std::vector<std::string>& arguments);
+int logs_main(const std::vector<std::string>& arguments);
+int ps_main(const std::vector<std::string>& arguments);
+int run_main(const std::vector<std::string>& arguments);
+int status_main(const std::vector<std::string>& arguments);
+int supervise_main(const std::vector<std::string>& arguments);
+int up_main(const std::vector<std::string>& arguments);
 int version_main(const std::vector<std::string>& arguments);
 
 std::span<const Command> commands() {
   static constexpr Command all[] = {
+      // a cluster on this machine
+      {"up", "start a highly available cluster on this machine", up_main},
+      {"down", "end it; state is kept", down_main},
+      // work
+      {"run", "keep a command running", run_main},
+      {"ps", "what runs, where, and how it fares", ps_main},
+      {"logs", "what a task printed", logs_main},
+      {"kill", "an app is wanted no longer", kill_main},
+      {"status", "the cluster in a few lines", status_main},
+      {"explain", "why an app runs, fails or waits", explain_main},
+      // servers
       {"version", "print the version", version_main},
+      // started by other subcommands
+      {"supervise", "", supervise_main},
   };
   return all;
 }

@@ -116,8 +116,12 @@ void Flags::without_meaning(const std::string& name, const std::string& why) {
 void Flags::rest(const std::string& name, std::vector<std::string>* target,
                  const std::string& help) {
   impl_->app.add_option(name, *target, help);
+}
+
+void Flags::command_line(const std::string& name, std::vector<std::string>* target,
+                         const std::string& help) {
+  rest(name, target, help);
   impl_->app.positionals_at_end(true);
-  impl_->app.prefix_command(false);
 }
 
 void Flags::environment_prefix(const std::string& prefix) {

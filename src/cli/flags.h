@@ -37,8 +37,11 @@ class Flags {
   void duration(const std::string& name, Duration* target, const std::string& help);
   // Accepted without effect; `why` is printed once as a warning if it is given.
   void without_meaning(const std::string& name, const std::string& why);
-  // Arguments that are not flags. After the first one, or after `--`, everything is taken as it is.
+  // Arguments that are not flags, among flags or after `--`.
   void rest(const std::string& name, std::vector<std::string>* target, const std::string& help);
+  // The same, but from the first one on everything is taken as it is: a command with its own flags.
+  void command_line(const std::string& name, std::vector<std::string>* target,
+                    const std::string& help);
 
   // Flags that are absent are looked for in the environment as PREFIX_NAME (MESOS_WORK_DIR);
   // unknown variables of the prefix are ignored.

@@ -28,7 +28,7 @@ Parsed parse(const std::vector<std::string>& arguments) {
   flags.list("attributes", &p.attributes, "attributes");
   flags.duration("timeout", &p.timeout, "how long");
   flags.without_meaning("quorum", "the registry lies in the coordination service");
-  flags.rest("command", &p.rest, "what to run");
+  flags.command_line("command", &p.rest, "what to run");
   flags.environment_prefix("PROBE_");
   p.exit = flags.parse(arguments);
   return p;
@@ -53,6 +53,26 @@ TEST(Flags, everything_after_two_dashes_is_taken_as_it_is) {
   EXPECT_FALSE(p.exit);
   EXPECT_EQ(p.rest, (std::vector<std::string>{"sh", "-c", "exit 3", "--detach"}));
   EXPECT_FALSE(p.detach);
+}
+
+TEST(Flags, a_command_keeps_its_own_flags) {
+  const Parsed p = parse({"--port=7", "sleep", "--detach", "5"});
+  EXPECT_FALSE(p.exit);
+  EXPECT_EQ(p.rest, (std::vector<std::string>{"sleep", "--detach", "5"}));
+}
+
+TEST(Flags, other_words_stand_among_the_flags) {
+  Flags flags("probe", "for this test");
+  std::vector<std::string> words;
+  std::string output;
+  bool create = false;
+  flags.rest("words", &words, "words");
+  flags.text("output", &output, "form");
+  flags.toggle("parents,-c", &create, "parents");
+  EXPECT_FALSE(flags.parse({"set", "-c", "/x", "--output=json", "-", "--", "-5"}));
+  EXPECT_EQ(words, (std::vector<std::string>{"set", "/x", "-", "-5"}));
+  EXPECT_EQ(output, "json");
+  EXPECT_TRUE(create);
 }
 
 TEST(Flags, the_environment_fills_what_is_absent) {

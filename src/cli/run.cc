@@ -279,7 +279,8 @@ int run_main(const std::vector<std::string>& arguments) {
   flags.number("instances", &options.instances, "how many");
   flags.list("env", &options.env, "NAME=VALUE; may be repeated");
   flags.toggle("foreground", &options.foreground, "run once, show its output, wait for its end");
-  flags.rest("COMMAND", &options.command, "one string is run by sh -c, several words as they are");
+  flags.command_line("COMMAND", &options.command,
+                     "one string is run by sh -c, several words as they are");
   if (const auto exit = flags.parse(arguments)) {
     return *exit;
   }
