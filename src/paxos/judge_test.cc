@@ -204,7 +204,7 @@ void Judge::on_proposed(const Entry& entry, Chain before) {
   proposed_.emplace(*entry.value, before);
 }
 
-void Judge::check_quorums(const std::map<NodeId, const Journal::State*>& disks) {
+std::string Judge::check_quorums(const Disks& disks) const {
   const Membership& membership = memberships_.back();
   std::vector<Member> voters;
   for (const Member& member : membership.members()) {
@@ -233,10 +233,11 @@ void Judge::check_quorums(const std::map<NodeId, const Journal::State*>& disks) 
     const bool has = newest->last() >= chosen() &&
                      (newest->base > chosen() || newest->chain_at(chosen()) == chosen_.back());
     if (!has) {
-      blame("slot " + std::to_string(chosen().value()) +
-            " was chosen and the newest log of a quorum does not have it");
+      return "slot " + std::to_string(chosen().value()) +
+             " was chosen and the newest log of a quorum does not have it";
     }
   }
+  return "";
 }
 
 std::uint64_t Judge::digest() const {

@@ -24,6 +24,29 @@ Options options_of(NodeId self, const World::Settings& settings,
   return options;
 }
 
+// True if a node with this promise, and the ballot it stands or leads with, takes no notice.
+bool stale(const Packet& packet, const Core& core) {
+  const auto* message = std::get_if<Message>(&packet.content);
+  if (message == nullptr) {
+    return packet.ballot < core.promised();
+  }
+  const bool leads = core.role() == Role::leader || core.role() == Role::candidate;
+  return std::visit(
+      [&](const auto& m) {
+        using T = std::decay_t<decltype(m)>;
+        if constexpr (std::is_same_v<T, Promise> || std::is_same_v<T, Accepted> ||
+                      std::is_same_v<T, Rewind>) {
+          return !leads || m.ballot != core.promised();
+        } else if constexpr (std::is_same_v<T, Who> || std::is_same_v<T, PreVote> ||
+                             std::is_same_v<T, PreVoteReply>) {
+          return false;
+        } else {
+          return m.ballot < core.promised();
+        }
+      },
+      *message);
+}
+
 bool essential(const Packet& packet) {
   const auto* message = std::get_if<Message>(&packet.content);
   return message == nullptr || std::holds_alternative<Prepare>(*message) ||
@@ -46,7 +69,7 @@ World::World(const Settings& settings) : settings_(settings) {
     nodes_.push_back(member.node);
     member.incarnation = Incarnation(member.node.value() * 100 + 1);
   }
-  judge_ = Judge(Membership(members));
+  judge_ = Shared<Judge>(Judge(Membership(members)));
   trace(false);
   for (NodeId node : nodes_) {
     Node& n = at(node);
@@ -71,9 +94,7 @@ World::World(const Settings& settings) : settings_(settings) {
     }
   }
   if (settings.founded) {
-    for (auto& [pair, link] : links_) {
-      link.clear();  // greetings; everybody knows everybody
-    }
+    links_.clear();  // greetings; everybody knows everybody
   }
   trace(true);
 }
@@ -149,7 +170,7 @@ void World::apply(NodeId node, Slot slot, const Entry& entry) {
   n.applied.push_back(text.str());
   n.applied_chain = chain_after(n.applied_chain, slot, entry);
   n.applied_membership = n.applied_membership.after(entry);
-  judge_.on_delivered(node, slot, n.applied_chain);
+  judge_.edit().on_delivered(node, slot, n.applied_chain);
 }
 
 void World::stream(NodeId node, const SendLog& e) {
@@ -172,7 +193,7 @@ void World::send(NodeId from, NodeId to, Packet packet) {
     return;
   }
   if (cut_.count({from, to}) == 0 && running(to)) {
-    links_[{from, to}].push_back(std::move(packet));
+    link(from, to).push_back(std::move(packet));
   }
 }
 
@@ -185,7 +206,7 @@ bool World::propose(NodeId node, const std::string& value) {
     return false;
   }
   const Entry entry = make_entry(EntryKind::batch, value);
-  judge_.on_proposed(entry, core(node).chain());
+  judge_.edit().on_proposed(entry, core(node).chain());
   step(node, Propose{now_, entry});
   return true;
 }
@@ -194,31 +215,32 @@ void World::read(NodeId node, std::uint64_t token) { step(node, Read{now_, token
 void World::hand_over(NodeId node) { step(node, HandOver{now_}); }
 
 bool World::flush(NodeId node, std::size_t count) {
-  Node& n = at(node);
-  if (!running(node) || !n.journal.flush(count)) {
+  if (!running(node) || journal(node).unflushed() == 0 || count == 0) {
     return false;
   }
-  judge_.on_durable(node, n.journal.durable());
+  Node& n = at(node);
+  n.journal.flush(count);
+  judge_.edit().on_durable(node, n.journal.durable());
   step(node, Durable{now_, n.journal.durable_ballot(), n.journal.durable_lsn()});
   return true;
 }
 
 std::size_t World::in_flight(NodeId from, NodeId to) const {
   auto it = links_.find({from, to});
-  return it == links_.end() ? 0 : it->second.size();
+  return it == links_.end() ? 0 : it->second->size();
 }
 
 const Packet* World::peek(NodeId from, NodeId to, std::size_t index) const {
-  return in_flight(from, to) <= index ? nullptr : &links_.at({from, to})[index];
+  return in_flight(from, to) <= index ? nullptr : &(*links_.at({from, to}))[index];
 }
 
 bool World::deliver(NodeId from, NodeId to, std::size_t index) {
   if (in_flight(from, to) <= index) {
     return false;
   }
-  std::deque<Packet>& link = links_[{from, to}];
-  const Packet packet = link[index];
-  link.erase(link.begin() + static_cast<std::ptrdiff_t>(index));
+  Queue& queue = link(from, to);
+  const Packet packet = queue[index];
+  queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(index));
   if (!running(to)) {
     return true;
   }
@@ -233,18 +255,27 @@ bool World::deliver(NodeId from, NodeId to, std::size_t index) {
 }
 
 void World::duplicate(NodeId from, NodeId to, std::size_t index) {
-  std::deque<Packet>& link = links_[{from, to}];
-  if (index < link.size()) {
-    link.push_back(link[index]);
+  Queue& queue = link(from, to);
+  if (index < queue.size()) {
+    queue.push_back(Packet(queue[index]));
   }
 }
 
-void World::drop(NodeId from, NodeId to) { links_[{from, to}].clear(); }
+void World::drop(NodeId from, NodeId to) { links_.erase({from, to}); }
 
 void World::drop_one(NodeId from, NodeId to, std::size_t index) {
-  std::deque<Packet>& link = links_[{from, to}];
-  if (index < link.size()) {
-    link.erase(link.begin() + static_cast<std::ptrdiff_t>(index));
+  Queue& queue = link(from, to);
+  if (index < queue.size()) {
+    queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+}
+
+void World::drop_stale() {
+  for (auto& [pair, link] : links_) {
+    while (!link->empty() && running(pair.second) && stale(link->front(), core(pair.second))) {
+      Queue& queue = link.edit();
+      queue.erase(queue.begin());
+    }
   }
 }
 
@@ -253,7 +284,7 @@ void World::crash(NodeId node, std::size_t kept) {
   n.core.reset();
   n.alarm = Instant::max();
   if (n.journal.flush(kept)) {
-    judge_.on_durable(node, n.journal.durable());
+    judge_.edit().on_durable(node, n.journal.durable());
   }
   n.journal.lose_unflushed();
   for (NodeId other : nodes_) {
@@ -384,23 +415,31 @@ void World::check() {
       SYNOD_CHECK(!broken.has_value());
     }
   }
-  judge_.check_quorums(disks);
+  const std::string broken = judge_->check_quorums(disks);
+  if (!broken.empty()) {
+    judge_.edit().blame(broken);
+  }
 }
 
 std::uint64_t World::digest() const {
-  std::uint64_t h = judge_.digest();
+  std::uint64_t h = judge_.digest([](const Judge& judge) { return judge.digest(); });
   for (NodeId node : nodes_) {
-    const Node& n = at(node);
-    h = hash_mix(h, n.core.has_value() ? n.core->digest() : 1);
-    h = hash_mix(h, hash_mix(n.journal.digest(), n.applied_chain.value()));
+    h = hash_mix(h, world_.at(node).digest([](const Node& n) {
+      const std::uint64_t core = n.core.has_value() ? n.core->digest() : 1;
+      return hash_mix(core, hash_mix(n.journal.digest(), n.applied_chain.value()));
+    }));
   }
   for (const auto& [pair, link] : links_) {
-    for (const Packet& packet : link) {
-      std::uint64_t m = 0;
-      if (const auto* message = std::get_if<Message>(&packet.content)) {
-        m = hash_of(*message);
+    const std::uint64_t content = link.digest([](const Queue& queue) {
+      std::uint64_t q = queue.size();
+      for (const Packet& packet : queue) {
+        const auto* message = std::get_if<Message>(&packet.content);
+        q = hash_mix(q, message == nullptr ? 0 : hash_of(*message));
       }
-      h = hash_mix(h, hash_mix(pair.first.value() * 16 + pair.second.value(), m));
+      return q;
+    });
+    if (!link->empty()) {
+      h = hash_mix(h, hash_mix(pair.first.value() * 16 + pair.second.value(), content));
     }
   }
   return h;

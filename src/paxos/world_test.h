@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,6 +17,35 @@
 #include "paxos/core.h"
 
 namespace synod::paxos::testing {
+
+// A value that copies share until one of them edits it; remembers its digest meanwhile.
+template <typename T>
+class Shared {
+ public:
+  Shared() : value_(std::make_shared<T>()) {}
+  explicit Shared(T value) : value_(std::make_shared<T>(std::move(value))) {}
+
+  const T& operator*() const { return *value_; }
+  const T* operator->() const { return value_.get(); }
+  T& edit() {
+    if (value_.use_count() > 1) {
+      value_ = std::make_shared<T>(*value_);
+    }
+    digest_.reset();
+    return *value_;
+  }
+  template <typename Compute>
+  std::uint64_t digest(const Compute& compute) const {
+    if (!digest_.has_value()) {
+      digest_ = compute(*value_);
+    }
+    return *digest_;
+  }
+
+ private:
+  std::shared_ptr<T> value_;
+  mutable std::optional<std::uint64_t> digest_;
+};
 
 // The journal of one node, as records say: what is durable, and what waits for a flush.
 class Journal {
@@ -93,7 +123,9 @@ class Judge {
   // The first promise that was broken, if any.
   const std::string& verdict() const { return verdict_; }
   // What was chosen must be in the newest log of every quorum.
-  void check_quorums(const std::map<NodeId, const Journal::State*>& disks);
+  using Disks = std::map<NodeId, const Journal::State*>;
+  std::string check_quorums(const Disks& disks) const;
+  void blame(const std::string& what);
   Slot chosen() const { return Slot(chosen_.size()); }
   // After the last chosen slot.
   const Membership& membership() const { return memberships_.back(); }
@@ -110,7 +142,6 @@ class Judge {
 
   void judge();
   bool is_chosen(const Key& key, const Membership& membership) const;
-  void blame(const std::string& what);
 
   std::map<Key, std::set<Vote>> votes_;
   std::map<Chain, Entry> entries_;
@@ -142,8 +173,7 @@ class World {
   const Core& core(NodeId node) const { return *at(node).core; }
   const Journal& journal(NodeId node) const { return at(node).journal; }
   const std::vector<std::string>& applied(NodeId node) const { return at(node).applied; }
-  Judge& judge() { return judge_; }
-  const Judge& judge() const { return judge_; }
+  const Judge& judge() const { return *judge_; }
   Instant now() const { return now_; }
   std::string take_trace();
   void trace(bool on) { tracing_ = on; }
@@ -159,6 +189,8 @@ class World {
   void duplicate(NodeId from, NodeId to, std::size_t index);
   void drop(NodeId from, NodeId to);
   void drop_one(NodeId from, NodeId to, std::size_t index);
+  // Takes from the heads of links what the receiver would ignore or refuse.
+  void drop_stale();
   // The process dies: unflushed records and everything on its links are gone.
   // `kept` of the records had reached the disk all the same.
   void crash(NodeId node, std::size_t kept = 0);
@@ -191,8 +223,11 @@ class World {
     std::uint64_t lives = 1;
   };
 
-  Node& at(NodeId node) { return world_[node]; }
-  const Node& at(NodeId node) const { return world_.at(node); }
+  using Queue = std::vector<Packet>;
+
+  Node& at(NodeId node) { return world_[node].edit(); }
+  const Node& at(NodeId node) const { return *world_.at(node); }
+  Queue& link(NodeId from, NodeId to) { return links_[{from, to}].edit(); }
   void step(NodeId node, const Event& event);
   void perform(NodeId node, const Effect& effect);
   void apply(NodeId node, Slot slot, const Entry& entry);
@@ -203,10 +238,10 @@ class World {
 
   Settings settings_;
   std::vector<NodeId> nodes_;
-  std::map<NodeId, Node> world_;
-  std::map<std::pair<NodeId, NodeId>, std::deque<Packet>> links_;
+  std::map<NodeId, Shared<Node>> world_;
+  std::map<std::pair<NodeId, NodeId>, Shared<Queue>> links_;
   std::set<std::pair<NodeId, NodeId>> cut_;
-  Judge judge_;
+  Shared<Judge> judge_;
   Instant now_ = Instant::from_millis(1000);
   bool tracing_ = true;
   std::string trace_;
