@@ -24,7 +24,6 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "base/planted.h"
 #include "zkclient/client.h"
 
 namespace synod::election {
@@ -53,9 +52,11 @@ struct ElectionOptions {
   std::string epoch_path;           // "/mesos.synod/epoch"
   Bytes candidate;
   Duration session_timeout = Duration::seconds(10);
-  // Simulator and tests only.
-  PlantedBug planted = PlantedBug::none;
 };
+
+// Of the nodes that masters make: open without credentials; with them, all for whoever has them and
+// reading for everybody, as in Mesos.
+zkwire::AclList acl_for(const zkclient::ConnectString& connect);
 
 class ElectionHandler {
  public:
