@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "sim/disk.h"
 #include "storage/log.h"
 
 namespace synod::storage {
