@@ -13,6 +13,7 @@ int status_main(const std::vector<std::string>& arguments);
 int supervise_main(const std::vector<std::string>& arguments);
 int up_main(const std::vector<std::string>& arguments);
 int version_main(const std::vector<std::string>& arguments);
+int zk_main(const std::vector<std::string>& arguments);
 
 std::span<const Command> commands() {
   static constexpr Command all[] = {
@@ -26,6 +27,7 @@ std::span<const Command> commands() {
       {"kill", "an app is wanted no longer", kill_main},
       {"status", "the cluster in a few lines", status_main},
       {"explain", "why an app runs, fails or waits", explain_main},
+      {"zk", "a small ZooKeeper client: ls, get, set, create, rm, stat, watch", zk_main},
       // servers
       {"version", "print the version", version_main},
       // started by other subcommands

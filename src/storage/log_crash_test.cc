@@ -2,6 +2,7 @@
 // and nothing else than a prefix of what was appended.
 #include <gtest/gtest.h>
 
+#include "sim/disk.h"
 #include "storage/log_model_test.h"
 
 namespace synod::storage {

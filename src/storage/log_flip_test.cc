@@ -2,6 +2,7 @@
 // invented record, never a silent end in front of a witness.
 #include <gtest/gtest.h>
 
+#include "sim/disk.h"
 #include "storage/log_model_test.h"
 
 namespace synod::storage {

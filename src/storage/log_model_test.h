@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "sim/disk.h"
 #include "storage/log.h"
 
 namespace synod::storage {
