@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/limits.h"
 
 namespace synod::storage {
@@ -173,10 +175,32 @@ Record take_body(RecordType type, ByteReader& in) {
 
 RecordType type_of(const Record& record) { return static_cast<RecordType>(record.index() + 1); }
 
+namespace {
+
+// Of the body of a record that carries a slot's bytes: the others are small and are measured by
+// writing them.
+std::optional<std::size_t> slot_body_size(const Record& record) {
+  constexpr std::size_t fixed = 12 + 8 + 8 + 4;
+  if (const auto* value = std::get_if<Value>(&record)) {
+    return fixed + value->bytes.size();
+  }
+  if (const auto* stage = std::get_if<Stage>(&record)) {
+    return fixed + stage->bytes.size();
+  }
+  return {};
+}
+
+}  // namespace
+
 void encode_record(const Record& record, ByteWriter& out) {
+  out.u8(static_cast<std::uint8_t>(type_of(record)));
+  if (const auto size = slot_body_size(record)) {
+    out.u32(static_cast<std::uint32_t>(*size));
+    std::visit([&out](const auto& r) { put_body(out, r); }, record);
+    return;
+  }
   ByteWriter body;
   std::visit([&body](const auto& r) { put_body(body, r); }, record);
-  out.u8(static_cast<std::uint8_t>(type_of(record)));
   out.sized(body.bytes());
 }
 
