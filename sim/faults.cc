@@ -111,6 +111,7 @@ void Faults::strike() {
       {"break_streams", options_.break_streams, nullptr},
       {"slow_disk", options_.slow_disk, &Faults::slow_disk},
       {"slow_link", options_.slow_link, &Faults::slow_link},
+      {"take_turns", options_.take_turns, &Faults::take_turns},
   };
   std::uint64_t sum = 0;
   for (const Kind& kind : kinds) {
@@ -221,6 +222,31 @@ void Faults::cut_links() {
       world_.network().heal(b, a);
     });
   }
+}
+
+// One is cut off from its peers, and comes back just as others go: who comes back must be told what
+// happened meanwhile by whoever is left.
+void Faults::take_turns() {
+  SimMachine& away = draw_target();
+  for (SimMachine* other : targets_) {
+    if (other != &away) {
+      world_.network().cut_both(away.name(), other->name());
+    }
+  }
+  const Duration span = Duration::millis(prng_.between(300, 2500));
+  world_.after(span, [this, &away] {
+    for (SimMachine* other : targets_) {
+      if (other == &away) {
+        continue;
+      }
+      world_.network().heal(away.name(), other->name());
+      world_.network().heal(other->name(), away.name());
+      if (prng_.chance(1, 2) && process(*other) != nullptr) {
+        process(*other)->kill();
+        start_later(*other, draw_span(options_.outage_max));
+      }
+    }
+  });
 }
 
 void Faults::slow_disk() {

@@ -36,6 +36,7 @@ struct FaultOptions {
   std::uint64_t break_streams = 10;
   std::uint64_t slow_disk = 8;
   std::uint64_t slow_link = 4;
+  std::uint64_t take_turns = 8;
   Duration outage_max = Duration::millis(3000);
 };
 
@@ -75,6 +76,7 @@ class Faults {
   void cut_links();
   void slow_disk();
   void slow_link();
+  void take_turns();
 
   World& world_;
   Prng prng_;

@@ -4,6 +4,11 @@
 #include <cstring>
 
 namespace synod::sim {
+namespace {
+
+constexpr std::array<char, Image::page_size> no_bytes{};
+
+}  // namespace
 
 Bytes Image::read(std::uint64_t offset, std::size_t size) const {
   if (offset >= size_) {
@@ -34,7 +39,7 @@ void Image::write(std::uint64_t offset, ByteView bytes) {
     const auto within = static_cast<std::size_t>((offset + done) % page_size);
     const std::size_t part = std::min(bytes.size() - done, page_size - within);
     const ByteView piece = bytes.substr(done, part);
-    const bool zeros = std::all_of(piece.begin(), piece.end(), [](char c) { return c == 0; });
+    const bool zeros = std::memcmp(piece.data(), no_bytes.data(), part) == 0;
     if (pages_[index] != nullptr || !zeros) {
       std::memcpy(own(index).data() + within, piece.data(), part);
     }

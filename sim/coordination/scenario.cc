@@ -46,7 +46,7 @@ Parameters draw_parameters(Prng prng) {
   for (std::uint64_t* weight :
        {&p.faults.kill, &p.faults.power, &p.faults.power_at_operation, &p.faults.power_all,
         &p.faults.pause, &p.faults.isolate, &p.faults.cut_links, &p.faults.break_streams,
-        &p.faults.slow_disk, &p.faults.slow_link}) {
+        &p.faults.slow_disk, &p.faults.slow_link, &p.faults.take_turns}) {
     if (prng.chance(1, 3)) {
       *weight = 0;
     }
@@ -58,12 +58,13 @@ Parameters draw_parameters(Prng prng) {
 std::string show(const Parameters& p) {
   return fmt::format(
       "servers={} clients={} operations={} storm={}ms session={}ms latency={}us lost={} gap={}ms "
-      "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={}",
+      "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={} "
+      "turns={}",
       p.servers, p.clients, p.operations, p.storm.millis(), p.session_timeout_ms,
       p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis(),
       p.faults.kill, p.faults.power, p.faults.power_at_operation, p.faults.power_all,
       p.faults.pause, p.faults.isolate, p.faults.cut_links, p.faults.break_streams,
-      p.faults.slow_disk, p.faults.slow_link);
+      p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns);
 }
 
 WorldOptions world_options(const ScenarioOptions& options, const Parameters& parameters) {

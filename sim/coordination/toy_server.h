@@ -36,8 +36,8 @@ struct Store {
   std::int64_t session_next = 0x100000001;
   std::uint64_t nonce_next = 1;
   Lie lie = Lie::none;
-  int countdown = 60;  // the lie comes after so many writes
-  std::vector<Toy*> toys;  // in the order of their starts
+  int countdown = 60;                     // the lie comes after so many writes
+  std::vector<Toy*> toys;                 // in the order of their starts
   std::map<std::int64_t, Instant> heard;  // in the world's time
 
   bool lies(Lie kind) { return lie == kind && --countdown == 0; }

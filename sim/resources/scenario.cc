@@ -40,7 +40,8 @@ FaultOptions draw_faults(Prng& prng, std::int64_t gap_ms) {
   faults.outage_max = Duration::millis(prng.between(1000, 8000));
   for (std::uint64_t* weight :
        {&faults.kill, &faults.power, &faults.power_at_operation, &faults.pause, &faults.isolate,
-        &faults.cut_links, &faults.break_streams, &faults.slow_disk, &faults.slow_link}) {
+        &faults.cut_links, &faults.break_streams, &faults.slow_disk, &faults.slow_link,
+        &faults.take_turns}) {
     if (prng.chance(1, 3)) {
       *weight = 0;
     }
