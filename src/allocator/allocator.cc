@@ -228,12 +228,17 @@ void Allocator::set_total(Agent& agent, const Resources& total) {
   agent.has_gpus = total.scalar("gpus") > 0;
 }
 
-// Brings `free` and what follows from it up to date with total and held.
-void Allocator::free_changed(AgentKey key, Agent& agent) {
+// Computes anew what is free, from total and held.
+void Allocator::recompute_free(AgentKey key, Agent& agent) {
   agent.over_committed = !agent.total.contains(agent.held);
   agent.free = agent.over_committed ? Resources() : agent.total - agent.held;
   agent.free_amounts = amounts_of(agent, agent.free);
   ++agent.growth;
+  free_changed(key, agent);
+}
+
+// What follows from a change of `free`.
+void Allocator::free_changed(AgentKey key, Agent& agent) {
   if (agent.active && !agent.over_committed && !agent.free.empty() &&
       is_allocatable(agent.free_amounts)) {
     offerable_.insert(key);
@@ -254,7 +259,7 @@ void Allocator::on(const AddAgent& event) {
   for (const Held& held : event.held) {
     hold(made, held);
   }
-  free_changed(event.agent, made);
+  recompute_free(event.agent, made);
   queue(event.agent);
 }
 
@@ -264,7 +269,7 @@ void Allocator::on(const UpdateAgent& event) {
     drop_filters_on(event.agent, known);
   }
   set_total(known, event.total);
-  free_changed(event.agent, known);
+  recompute_free(event.agent, known);
   queue(event.agent);
 }
 
@@ -296,7 +301,7 @@ void Allocator::on(const SetAgentActive& event) {
 void Allocator::on(const Found& event) {
   Agent& known = agent(event.agent);
   hold(known, event.held);
-  free_changed(event.agent, known);
+  recompute_free(event.agent, known);
 }
 
 void Allocator::on(const Recover& event) {
@@ -314,8 +319,16 @@ void Allocator::on(const Recover& event) {
     --holder.holdings;
   }
   known.held.subtract(event.amount);
-  tree_.released(holder, amounts_of(known, event.amount));
-  free_changed(event.agent, known);
+  const Amounts amounts = amounts_of(known, event.amount);
+  tree_.released(holder, amounts);
+  if (known.over_committed) {
+    recompute_free(event.agent, known);
+  } else {
+    known.free.add(event.amount);
+    known.free_amounts.add(amounts);
+    ++known.growth;
+    free_changed(event.agent, known);
+  }
   if (event.refuse && holder.subscribed) {
     add_filter(holder, event.agent, known, event.amount, *event.refuse);
   }

@@ -155,6 +155,7 @@ class Allocator {
   void drop_kinds(Agent& agent);
   void hold(Agent& agent, const Held& held);
   void set_total(Agent& agent, const Resources& total);
+  void recompute_free(AgentKey key, Agent& agent);
   void free_changed(AgentKey key, Agent& agent);
 
   // rounds.cc: the queue, rounds and turns

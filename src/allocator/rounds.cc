@@ -157,17 +157,22 @@ std::size_t Allocator::allocate(AgentKey key) {
     give(key, giving, *client, std::move(amount));
   }
   if (!given.empty()) {
-    // Nothing has become free: filters that covered what was free still do.
-    const std::uint64_t growth = giving.growth;
+    // Nothing has become free, so filters that covered what was free still do.
     free_changed(key, giving);
-    giving.growth = growth;
   }
   return visits;
 }
 
 void Allocator::give(AgentKey key, Agent& agent, Client& client, Resources amount) {
   ++stats_.allocations;
-  tree_.allocated(client, amounts_of(agent, amount));
+  const Amounts amounts = amounts_of(agent, amount);
+  tree_.allocated(client, amounts);
+  if (agent.plain) {
+    agent.free = Resources();  // it was all of it
+  } else {
+    agent.free.subtract(amount);
+  }
+  agent.free_amounts.subtract(amounts);
   const auto [it, added] = agent.holdings.try_emplace(client.id);
   it->second.client = &client;
   client.holdings += added ? 1 : 0;
