@@ -9,6 +9,7 @@ int logs_main(const std::vector<std::string>& arguments);
 int ps_main(const std::vector<std::string>& arguments);
 int run_main(const std::vector<std::string>& arguments);
 int sentinel_main(const std::vector<std::string>& arguments);
+int services_main(const std::vector<std::string>& arguments);
 int status_main(const std::vector<std::string>& arguments);
 int supervise_main(const std::vector<std::string>& arguments);
 int up_main(const std::vector<std::string>& arguments);
@@ -29,6 +30,7 @@ std::span<const Command> commands() {
       {"explain", "why an app runs, fails or waits", explain_main},
       {"zk", "a small ZooKeeper client: ls, get, set, create, rm, stat, watch", zk_main},
       // servers
+      {"services", "the service scheduler: keeps apps running", services_main},
       {"version", "print the version", version_main},
       // started by other subcommands
       {"sentinel", "", sentinel_main},
