@@ -7,7 +7,7 @@
 namespace synod::storage {
 namespace {
 
-constexpr std::size_t window_size_bytes = 1 << 20;
+constexpr std::size_t window_size_bytes = 256 << 10;
 
 bool all_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });

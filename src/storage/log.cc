@@ -186,11 +186,9 @@ Status Log::Impl::witness() {
 
 // --- reading
 
-Status Log::Impl::read_run(const Run& run, Slot from, Slot through, std::size_t size_bytes_max,
+Status Log::Impl::read_run(const Run& run, FileWindow& window, Slot from, Slot through,
+                           std::size_t size_bytes_max, std::size_t& size,
                            std::vector<SlotValue>& out) {
-  Segment* segment = find_segment(run.at.generation);
-  SYNOD_CHECK(segment != nullptr);
-  FileWindow window(*segment->file, false);
   GroupPlace place;
   place.log_id = log_id;
   place.generation = run.at.generation;
@@ -200,10 +198,6 @@ Status Log::Impl::read_run(const Run& run, Slot from, Slot through, std::size_t 
     return Error{ErrorCode::corrupt,
                  fmt::format("slots {}-{} in {} at {}: {}", run.first.value(), run.last.value(),
                              segment_name(run.at.generation), run.at.offset, group.reason)};
-  }
-  std::size_t size = 0;
-  for (const SlotValue& value : out) {
-    size += value.bytes.size();
   }
   ByteReader in(group.payload);
   Lsn lsn(group.header.first_lsn);
@@ -240,13 +234,23 @@ Result<std::vector<SlotValue>> Log::Impl::read(Slot from, Slot through,
   std::vector<SlotValue> out;
   Slot next = from;
   const Slot end = std::min(through, index.last());
+  // Groups that follow each other are read together.
+  std::size_t size = 0;
+  std::uint64_t generation = 0;
+  std::optional<FileWindow> window;
   while (next <= end) {
     const Run* run = index.find(next);
     if (run == nullptr) {
       break;
     }
+    if (run->at.generation != generation) {
+      Segment* segment = find_segment(run->at.generation);
+      SYNOD_CHECK(segment != nullptr);
+      generation = segment->generation;
+      window.emplace(*segment->file, false);
+    }
     const std::size_t before = out.size();
-    SYNOD_TRY(read_run(*run, next, end, size_bytes_max, out));
+    SYNOD_TRY(read_run(*run, *window, next, end, size_bytes_max, size, out));
     if (out.size() == before) {
       break;  // the next one does not fit any more
     }

@@ -102,8 +102,8 @@ struct Log::Impl {
   Result<bool> prepare_step();
   Result<std::size_t> remove_through(Slot covered_through, std::uint64_t keep);
   Result<std::vector<SlotValue>> read(Slot from, Slot through, std::size_t size_bytes_max);
-  Status read_run(const Run& run, Slot from, Slot through, std::size_t size_bytes_max,
-                  std::vector<SlotValue>& out);
+  Status read_run(const Run& run, FileWindow& window, Slot from, Slot through,
+                  std::size_t size_bytes_max, std::size_t& size, std::vector<SlotValue>& out);
 };
 
 }  // namespace synod::storage
