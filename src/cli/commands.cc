@@ -6,6 +6,7 @@ int down_main(const std::vector<std::string>& arguments);
 int explain_main(const std::vector<std::string>& arguments);
 int kill_main(const std::vector<std::string>& arguments);
 int logs_main(const std::vector<std::string>& arguments);
+int master_main(const std::vector<std::string>& arguments);
 int ps_main(const std::vector<std::string>& arguments);
 int run_main(const std::vector<std::string>& arguments);
 int sentinel_main(const std::vector<std::string>& arguments);
@@ -30,6 +31,7 @@ std::span<const Command> commands() {
       {"explain", "why an app runs, fails or waits", explain_main},
       {"zk", "a small ZooKeeper client: ls, get, set, create, rm, stat, watch", zk_main},
       // servers
+      {"master", "a master of the resource manager", master_main},
       {"services", "the service scheduler: keeps apps running", services_main},
       {"version", "print the version", version_main},
       // started by other subcommands
