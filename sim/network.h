@@ -123,6 +123,7 @@ class SimNetwork {
   void tell(const Shared& connection, int side);
   void lose_suffix(Connection& connection, int side);
   void leave(const Shared& connection, int side);
+  void close_anyway_later(const Shared& connection, int side);
   void break_connection(const Shared& connection);
   std::vector<Shared> living();
 

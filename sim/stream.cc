@@ -12,6 +12,7 @@ namespace synod::sim {
 namespace {
 
 constexpr Duration resend_wait_max = Duration::millis(1000);
+constexpr Duration close_patience = Duration::seconds(3);
 
 Error reset_error() { return Error{ErrorCode::io, "connection reset"}; }
 
@@ -50,6 +51,26 @@ void SimStream::close() {
   self().close_asked = true;
   network_.pump(connection_, side_);
   network_.wake(connection_, side_);
+  network_.close_anyway_later(connection_, side_);
+}
+
+// A peer that does not read must not keep a closing stream for ever.
+void SimNetwork::close_anyway_later(const Shared& connection, int side) {
+  if (connection->ends[side].fin_departed) {
+    return;
+  }
+  world_.schedule(world_.here() + close_patience, nullptr, [this, connection, side] {
+    Connection::End& end = connection->ends[side];
+    if (end.gone || end.fin_departed || end.failure) {
+      return;
+    }
+    end.unsent.clear();
+    end.fin_departed = true;
+    Packet last;
+    last.kind = Packet::Kind::reset;
+    depart(connection, side, std::move(last));
+    wake(connection, side);
+  });
 }
 
 void SimNetwork::pump(const Shared& connection, int side) {

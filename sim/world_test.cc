@@ -189,6 +189,19 @@ TEST(World, a_reader_that_pauses_fills_the_writer) {
   EXPECT_EQ(pair.server->peers[0]->bytes.size(), (1u << 20) + 5);
 }
 
+TEST(World, a_closing_stream_does_not_wait_for_ever_for_its_reader) {
+  Pair pair(6, false);
+  pair.start_client();
+  pair.world.run_for(Duration::millis(100));
+  pair.server->peers[0]->stream->pause_reading();
+  pair.client->heard.stream->write(Bytes(1 << 20, 'x'));
+  pair.client->heard.stream->close();
+  pair.world.run_for(Duration::seconds(1));
+  EXPECT_EQ(pair.client->heard.closed, "");
+  pair.world.run_for(Duration::seconds(4));
+  EXPECT_EQ(pair.client->heard.closed, "closed");
+}
+
 TEST(World, a_broken_stream_loses_a_suffix_on_both_sides) {
   Pair pair(7);
   pair.start_client();
