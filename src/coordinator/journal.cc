@@ -322,4 +322,6 @@ Journal::~Journal() = default;
 
 ports::Sender<JournalCommand> Journal::commands() { return impl_->commands(); }
 
+void Journal::on(JournalCommand command) { impl_->take(std::move(command)); }
+
 }  // namespace synod::coordinator

@@ -64,8 +64,10 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // The way in, for any Lane. Commands sent before Opened are performed after it.
+  // The ways in: from any Lane, and from the journal's own. What comes before Opened is performed
+  // after it.
   ports::Sender<JournalCommand> commands();
+  void on(JournalCommand command);
 
  private:
   class Impl;  // journal.cc

@@ -17,6 +17,7 @@ class Journal::Impl {
        ports::Sender<JournalReport> engine);
 
   ports::Sender<JournalCommand> commands();
+  void take(JournalCommand command);
 
  private:
   void soon(std::function<void()> task);
@@ -29,7 +30,6 @@ class Journal::Impl {
   Result<std::optional<storage::SnapshotRef>> usable_snapshot();
   Status read_tail(Opened& opened);
 
-  void take(JournalCommand command);
   void take_records(WriteRecords write);
   void flush();
   void retry_full();
