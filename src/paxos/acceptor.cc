@@ -165,7 +165,7 @@ void Acceptor::perform(const Step& step, const Adopt& m) {
                                      snapshot ? staged_.keep_chain : Chain(0)});
   if (snapshot) {
     history_.replace(m.keep, staged_.keep_chain, staged_.membership);
-    step.effects.push_back(InstallSnapshot{m.keep});
+    step.effects.push_back(InstallSnapshot{m.keep, history_.chain(), history_.membership()});
   } else {
     history_.truncate(m.keep);
   }

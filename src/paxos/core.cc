@@ -31,6 +31,16 @@ const IdentityRecord& Core::identity() const { return machine_->founding().ident
 RulesVersion Core::agreed_rules() const {
   return machine_->leading().agreed_rules(machine_->acceptor());
 }
+Core::Followers Core::followers() const {
+  Followers followers;
+  for (const auto& [node, progress] : machine_->leading().peers()) {
+    const bool follows = machine_->leading().leads() && progress.adopted &&
+                         node != machine_->leading().ballot().node;
+    followers.following += follows ? 1 : 0;
+    followers.synced += follows && progress.accepted >= chosen() ? 1 : 0;
+  }
+  return followers;
+}
 std::uint64_t Core::digest() const { return machine_->digest(); }
 std::optional<std::string> Core::check() const { return machine_->check(); }
 

@@ -62,6 +62,13 @@ class Core {
   // The newest rules that every voter of the membership has announced; at least 1.
   RulesVersion agreed_rules() const;
 
+  // Of a leader: members that have adopted its ballot, and those that have all that is chosen.
+  struct Followers {
+    std::size_t following = 0;
+    std::size_t synced = 0;
+  };
+  Followers followers() const;
+
   // Of everything that decides future effects, times excluded.
   std::uint64_t digest() const;
   // The first broken invariant, in words; nothing if all hold.

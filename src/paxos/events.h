@@ -176,6 +176,8 @@ struct DeliverFromLog {
 // Replace the state by the staged snapshot; the next slot delivered is slot + 1.
 struct InstallSnapshot {
   Slot slot;
+  Chain chain;
+  Membership membership;  // as of slot
 };
 // Stream log slots from the journal to a peer as Stage or Accept messages of this ballot, then
 // report Sent. One at a time for each peer; a later one, or StopSending, replaces it.
