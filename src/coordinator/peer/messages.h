@@ -1,0 +1,96 @@
+// Everything that two coordinators say to each other behind the hello: the core's messages and the
+// engine's own. Bytes: docs/formats/peer.md.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "paxos/messages.h"
+#include "storage/snapshot.h"
+
+namespace synod::coordinator::peer {
+
+// Commands (znode::encode_command) from a follower's edges for the leader's queue, in order.
+struct Forward {
+  std::vector<Bytes> commands;
+};
+// The receiver does not lead, or has no room: they are lost, the edges send them again.
+struct ForwardDropped {};
+// A linearizable barrier is wanted; answered by SyncAnswer when a quorum round is over.
+struct SyncAsk {
+  std::uint64_t ticket = 0;
+};
+struct SyncAnswer {
+  std::uint64_t ticket = 0;
+  bool ok = false;
+  Slot slot;  // everything through here was chosen when it was asked
+};
+// These sessions were heard from at the sender.
+struct Touched {
+  std::vector<SessionId> sessions;
+};
+// A snapshot file for one that lags too far, in order: begin, parts, end.
+struct SnapshotBegin {
+  paxos::Ballot ballot;
+  storage::SnapshotId id;
+  std::uint64_t size_bytes = 0;
+};
+struct SnapshotPart {
+  paxos::Ballot ballot;
+  std::uint64_t offset = 0;
+  Bytes bytes;
+};
+struct SnapshotEnd {
+  paxos::Ballot ballot;
+};
+// The answer: it is whole, durable and known to the receiver's core (or not).
+struct SnapshotTaken {
+  paxos::Ballot ballot;
+  Slot slot;
+  bool ok = false;
+};
+
+using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
+                                 Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken>;
+
+// The first frame of the one who dialled, and of the other in answer.
+struct Hello {
+  std::uint16_t format = 1;  // newest frame format spoken
+  NodeId from;
+  NodeId to;
+  ClusterId cluster;  // 0: not founded yet
+  Incarnation incarnation;
+  RulesVersion rules;
+  // In an answer: why the connection is refused; empty if it is not.
+  std::string refusal;
+};
+
+// Liveness of the connection itself: the dialler pings, the other answers.
+struct Ping {};
+struct Pong {};
+
+using Frame = std::variant<Hello, Ping, Pong, PeerMessage>;
+
+// A whole frame: length, checksum, type, body.
+Bytes encode_frame(const Frame& frame);
+// The payload (type and body) of one frame whose checksum was right. Total: malformed otherwise.
+Result<Frame> decode_payload(ByteView payload);
+
+// Cuts a stream of bytes into payloads.
+class FrameReader {
+ public:
+  void feed(ByteView bytes);
+  // The next whole payload, valid until the next feed(); an empty view if there is none yet;
+  // malformed (too long, bad checksum), after which the stream is of no use.
+  Result<ByteView> next();
+
+ private:
+  Bytes buffer_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace synod::coordinator::peer
