@@ -1,0 +1,225 @@
+#include "coordinator/courier.h"
+
+#include <utility>
+
+#include "coordinator/journal_records.h"
+
+namespace synod::coordinator {
+namespace {
+
+constexpr std::size_t log_read_size_bytes = 1 << 20;
+constexpr std::size_t snapshot_part_size_bytes = 256 << 10;
+// A link that holds more is given time.
+constexpr std::size_t unsent_bytes_high = 4 << 20;
+constexpr Duration wait_for_link = Duration::millis(5);
+
+}  // namespace
+
+void Courier::send(const paxos::SendLog& e) {
+  Job job;
+  job.ballot = e.ballot;
+  job.log = e;
+  begin(e.to, std::move(job));
+}
+
+void Courier::send(const paxos::SendSnapshot& e) {
+  Job job;
+  job.ballot = e.ballot;
+  job.snapshot = true;
+  begin(e.to, std::move(job));
+}
+
+void Courier::begin(NodeId to, Job job) {
+  jobs_[to] = std::move(job);
+  read_on(to);
+}
+
+void Courier::stop(NodeId to) { jobs_.erase(to); }
+
+// Asks for the next piece, when the link has room.
+void Courier::read_on(NodeId to) {
+  Job& job = jobs_.at(to);
+  job.ticket = ++last_ticket_;
+  if (owner_.buffered(to) > unsent_bytes_high) {
+    lane_.after(wait_for_link, scope_.wrap([this, to, ticket = job.ticket] {
+      auto it = jobs_.find(to);
+      if (it != jobs_.end() && it->second.ticket == ticket) {
+        read_on(to);
+      }
+    }));
+  } else if (job.snapshot) {
+    owner_.journal(
+        ReadSnapshotFile{job.ticket, job.ref.id.slot, job.offset, snapshot_part_size_bytes});
+  } else {
+    owner_.journal(ReadLog{job.ticket, job.log.first, job.log.last, log_read_size_bytes});
+  }
+}
+
+Courier::Job* Courier::find(std::uint64_t ticket, NodeId& to) {
+  for (auto& [node, job] : jobs_) {
+    if (job.ticket == ticket) {
+      to = node;
+      return &job;
+    }
+  }
+  return nullptr;
+}
+
+void Courier::finish(NodeId to, bool complete) {
+  const Job job = std::move(jobs_.at(to));
+  jobs_.erase(to);
+  paxos::Sent sent;
+  sent.now = lane_.now();
+  sent.to = to;
+  sent.ballot = job.ballot;
+  sent.complete = complete;
+  sent.snapshot = job.snapshot;
+  sent.through = job.snapshot ? job.ref.id.slot : job.log.last;
+  sent.chain = paxos::Chain(job.ref.id.chain);
+  owner_.core(sent);
+}
+
+bool Courier::on(const LogRead& report) {
+  NodeId to;
+  Job* job = find(report.ticket, to);
+  if (job == nullptr) {
+    return false;
+  }
+  if (report.error.has_value()) {
+    lane_.log().warning("engine", "log for node {} cannot be read: {}", to.value(),
+                        report.error->message);
+    finish(to, false);
+    return true;
+  }
+  std::vector<paxos::Entry> entries;
+  for (const storage::SlotValue& slot : report.slots) {
+    Result<paxos::RecoveredEntry> entry = to_paxos(slot);
+    if (!entry.ok()) {
+      finish(to, false);
+      return true;
+    }
+    entries.push_back(std::move(entry).value().entry);
+  }
+  const paxos::SendLog& log = job->log;
+  const Slot last = report.slots.back().slot;
+  const paxos::Chain before(report.before_chain);
+  paxos::Message message = paxos::Accept{log.ballot, log.first, before, log.chosen, entries};
+  if (log.stage) {
+    message = paxos::Stage{log.ballot, log.keep, log.first, before, log.chosen, entries};
+  }
+  if (!owner_.send(to, message)) {
+    finish(to, false);
+  } else if (last >= log.last) {
+    finish(to, true);
+  } else {
+    job->log.first = last.next();
+    read_on(to);
+  }
+  return true;
+}
+
+bool Courier::on(const SnapshotFileRead& report) {
+  NodeId to;
+  Job* job = find(report.ticket, to);
+  if (job == nullptr) {
+    return false;
+  }
+  if (report.error.has_value()) {
+    lane_.log().warning("engine", "snapshot for node {} cannot be read: {}", to.value(),
+                        report.error->message);
+    finish(to, false);
+    return true;
+  }
+  bool sent = true;
+  if (job->offset == 0) {
+    job->ref = report.ref;
+    lane_.log().info("engine", "sends the snapshot of slot {} to node {}", job->ref.id.slot.value(),
+                     to.value());
+    sent = owner_.send(to, peer::SnapshotBegin{job->ballot, job->ref.id, job->ref.file_size_bytes});
+  }
+  const bool end = report.bytes.empty() || job->offset >= job->ref.file_size_bytes;
+  if (sent && end) {
+    // Reported when the other side has it: what the core sends next must not come before.
+    job->ticket = 0;
+    if (!owner_.send(to, peer::SnapshotEnd{job->ballot})) {
+      finish(to, false);
+    }
+    return true;
+  }
+  sent = sent && owner_.send(to, peer::SnapshotPart{job->ballot, job->offset, report.bytes});
+  if (!sent) {
+    finish(to, false);
+    return true;
+  }
+  job->offset += report.bytes.size();
+  read_on(to);
+  return true;
+}
+
+// ---- the other side
+
+void Courier::on(NodeId from, const peer::SnapshotBegin& m, paxos::Ballot promised) {
+  if (m.ballot < promised) {
+    return;
+  }
+  receipt_ = Receipt{from, m.ballot, m.id, ++last_ticket_, 0};
+  lane_.log().info("engine", "takes the snapshot of slot {} from node {}, {} bytes",
+                   m.id.slot.value(), from.value(), m.size_bytes);
+  owner_.journal(BeginReceive{receipt_->ticket});
+}
+
+void Courier::on(NodeId from, const peer::SnapshotPart& m) {
+  if (!receipt_.has_value() || receipt_->from != from || receipt_->ballot != m.ballot) {
+    return;
+  }
+  if (m.offset != receipt_->offset) {
+    receipt_.reset();  // a part was lost with its connection; the sender begins anew
+    return;
+  }
+  receipt_->offset += m.bytes.size();
+  owner_.journal(ReceivePart{m.bytes});
+}
+
+void Courier::on(NodeId from, const peer::SnapshotEnd& m) {
+  if (receipt_.has_value() && receipt_->from == from && receipt_->ballot == m.ballot) {
+    owner_.journal(FinishReceive{receipt_->id});
+  }
+}
+
+void Courier::on(const PartTaken&) {}
+
+void Courier::on(const SnapshotReceived& report) {
+  if (!receipt_.has_value() || receipt_->ticket != report.ticket) {
+    return;
+  }
+  const Receipt receipt = std::move(*receipt_);
+  receipt_.reset();
+  const bool ok = stage(receipt, report);
+  owner_.send(receipt.from, peer::SnapshotTaken{receipt.ballot, receipt.id.slot, ok});
+}
+
+bool Courier::stage(const Receipt& receipt, const SnapshotReceived& report) {
+  paxos::Membership membership;
+  if (report.error.has_value() || !report.ref.has_value()) {
+    lane_.log().warning("engine", "snapshot from node {} is of no use: {}", receipt.from.value(),
+                        report.error.has_value() ? report.error->message : "not whole");
+    return false;
+  }
+  if (!paxos::decode(report.ref->id.meta, membership)) {
+    lane_.log().warning("engine", "snapshot from node {} names no members", receipt.from.value());
+    return false;
+  }
+  owner_.core(paxos::SnapshotStaged{lane_.now(), receipt.ballot, report.ref->id.slot,
+                                    paxos::Chain(report.ref->id.chain), membership});
+  return true;
+}
+
+void Courier::on(NodeId from, const peer::SnapshotTaken& m) {
+  auto it = jobs_.find(from);
+  if (it != jobs_.end() && it->second.snapshot && it->second.ballot == m.ballot &&
+      it->second.ref.id.slot == m.slot) {
+    finish(from, m.ok);
+  }
+}
+
+}  // namespace synod::coordinator

@@ -1,0 +1,82 @@
+// Carries what only the journal has to other coordinators: stretches of the log and snapshots; and
+// takes snapshots from them. The core decides what goes where (SendLog, SendSnapshot), the courier
+// reads, sends no faster than the link takes it, and reports.
+//
+// Threads  Confined to the engine's Lane.
+// Memory   One read a peer under way, at most unsent_bytes_high in a link.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "coordinator/messages.h"
+#include "coordinator/peer/links.h"
+#include "paxos/events.h"
+#include "ports/lane.h"
+#include "ports/scope.h"
+
+namespace synod::coordinator {
+
+struct CourierOwner {
+  std::function<void(JournalCommand)> journal;
+  std::function<bool(NodeId, const peer::PeerMessage&)> send;
+  std::function<std::size_t(NodeId)> buffered;
+  // Sent and SnapshotStaged.
+  std::function<void(paxos::Event)> core;
+};
+
+class Courier {
+ public:
+  Courier(ports::Lane& lane, CourierOwner owner) : lane_(lane), owner_(std::move(owner)) {}
+
+  // ---- what the core asks
+  void send(const paxos::SendLog& e);
+  void send(const paxos::SendSnapshot& e);
+  void stop(NodeId to);
+
+  // ---- what the journal answers; false if the ticket is none of ours
+  bool on(const LogRead& report);
+  bool on(const SnapshotFileRead& report);
+  void on(const PartTaken& report);
+  void on(const SnapshotReceived& report);
+
+  // ---- what a peer sends. `promised`: a snapshot of a lower ballot is not taken.
+  void on(NodeId from, const peer::SnapshotBegin& m, paxos::Ballot promised);
+  void on(NodeId from, const peer::SnapshotPart& m);
+  void on(NodeId from, const peer::SnapshotEnd& m);
+  void on(NodeId from, const peer::SnapshotTaken& m);
+
+ private:
+  struct Job {
+    std::uint64_t ticket = 0;  // of the read under way
+    paxos::Ballot ballot;
+    bool snapshot = false;
+    paxos::SendLog log;  // `first` moves on
+    storage::SnapshotRef ref;
+    std::uint64_t offset = 0;
+  };
+  struct Receipt {
+    NodeId from;
+    paxos::Ballot ballot;
+    storage::SnapshotId id;
+    std::uint64_t ticket = 0;
+    std::uint64_t offset = 0;
+  };
+
+  bool stage(const Receipt& receipt, const SnapshotReceived& report);
+  void begin(NodeId to, Job job);
+  void read_on(NodeId to);
+  void finish(NodeId to, bool complete);
+  Job* find(std::uint64_t ticket, NodeId& to);
+
+  ports::Lane& lane_;
+  CourierOwner owner_;
+  std::map<NodeId, Job> jobs_;
+  std::optional<Receipt> receipt_;
+  std::uint64_t last_ticket_ = 0;
+  ports::Scope scope_;
+};
+
+}  // namespace synod::coordinator

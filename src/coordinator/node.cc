@@ -1,0 +1,210 @@
+#include "coordinator/node.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "coordinator/edge.h"
+#include "coordinator/journal.h"
+#include "ports/scope.h"
+
+namespace synod::coordinator {
+namespace {
+
+// Failure detection follows tickTime, within what a busy machine can keep and a user will wait.
+constexpr std::int64_t election_timeout_ms_min = 500;
+constexpr std::int64_t election_timeout_ms_max = 2000;
+constexpr std::int64_t heartbeats_per_timeout = 10;
+
+}  // namespace
+
+EngineOptions engine_options(const ZooConfig& config) {
+  EngineOptions options;
+  options.self = config.my_id.value_or(NodeId(1));
+  options.tick = Duration::millis(config.tick_ms);
+  const std::int64_t timeout_ms =
+      std::clamp<std::int64_t>(config.tick_ms, election_timeout_ms_min, election_timeout_ms_max);
+  options.election_timeout = Duration::millis(timeout_ms);
+  options.heartbeat_interval = options.election_timeout / heartbeats_per_timeout;
+  options.snapshots.every_slots = std::max<std::uint64_t>(config.snapshot_count, 1);
+  options.config_text = config_node_text(config);
+  for (const ServerLine& server : config.servers) {
+    paxos::Member member;
+    member.node = server.id;
+    member.observer = server.observer;
+    options.members.push_back(member);
+    if (server.id == options.self) {
+      options.peer_listen = server.peer;
+    } else {
+      options.peers.emplace(server.id, server.peer);
+    }
+  }
+  if (options.members.empty()) {
+    paxos::Member alone;
+    alone.node = options.self;
+    options.members.push_back(alone);
+  }
+  return options;
+}
+
+// Each part is made, called and destroyed on its own Lane; what crosses are Senders.
+struct Node::Parts {
+  Parts(NodePorts the_ports, NodeOptions the_options)
+      : lanes(std::move(the_ports)),
+        options(std::move(the_options)),
+        shared(lanes.gate, lanes.edges.size()),
+        edges(lanes.edges.size()) {
+    shared.switches = switches_of(options.config);
+  }
+
+  // A Lane that is full is tried again by the task's own Lane only; at birth none is.
+  static void post(ports::Lane& lane, ports::Task task) {
+    if (!lane.try_post(std::move(task))) {
+      lane.log().error("node", "a Lane takes no task");
+    }
+  }
+
+  void build() {
+    // The journal first: what it reports comes to the engine's Lane behind the engine's birth.
+    post(lanes.journal, [this] { build_journal(); });
+    // Nothing of a client can be for the engine before it has answered that client's first request.
+    const ports::Sender<EdgeMessage> to_engine(lanes.engine, [this](EdgeMessage message) {
+      if (engine != nullptr) {
+        engine->on(std::move(message));
+      }
+    });
+    for (EdgeIndex i = 0; i < edges.size(); ++i) {
+      post(*lanes.edges[i], [this, i, to_engine] {
+        edges[i] = std::make_unique<Edge>(*lanes.edges[i], shared, to_engine,
+                                          edge_options(options.config, i));
+      });
+    }
+    post(*lanes.edges[0], [this] { listen(); });
+  }
+
+  void build_journal() {
+    JournalOptions journal_options;
+    journal_options.log_directory = options.config.data_log_dir + "/log";
+    journal_options.snapshot_directory = options.config.data_dir + "/snapshots";
+    journal_options.planted = options.planted;
+    ports::Sender<JournalReport> to_engine(lanes.engine, [this](JournalReport report) {
+      if (engine != nullptr) {
+        engine->on(std::move(report));
+      }
+    });
+    journal = std::make_unique<Journal>(lanes.journal, lanes.disk, std::move(journal_options),
+                                        std::move(to_engine));
+    post(lanes.engine, [this, commands = journal->commands()] { build_engine(commands); });
+  }
+
+  void build_engine(const ports::Sender<JournalCommand>& commands) {
+    std::vector<ports::Sender<Wake>> wakers;
+    for (EdgeIndex i = 0; i < edges.size(); ++i) {
+      wakers.emplace_back(*lanes.edges[i], [this, i](Wake) {
+        if (edges[i] != nullptr) {
+          edges[i]->wake();
+        }
+      });
+    }
+    EngineOptions engine_opts = engine_options(options.config);
+    engine_opts.planted = options.planted;
+    engine = std::make_unique<Engine>(EnginePorts{lanes.engine, lanes.network, shared, commands,
+                                                  std::move(wakers), options.on_failed},
+                                      std::move(engine_opts));
+  }
+
+  // ---- the clients' port, on the first edge's Lane
+
+  void listen() {
+    const ports::HostPort at{options.config.client_port_address,
+                             options.config.client_port.value_or(0)};
+    lanes.network.resolve(*lanes.edges[0], at, scope.wrap([this](auto&& addresses) {
+      if (!addresses.ok()) {
+        tell_failed(with_context("client address", addresses.error()));
+        return;
+      }
+      ports::ListenOptions listen_options;
+      listen_options.backlog = options.config.listen_backlog;
+      auto listening = lanes.network.listen(
+          *lanes.edges[0], addresses->front(), listen_options,
+          [this](std::unique_ptr<ports::Stream> stream) { accept(std::move(stream)); });
+      if (!listening.ok()) {
+        tell_failed(with_context("client port", listening.error()));
+        return;
+      }
+      listener = std::move(listening).value();
+      const ports::Address address = listener->address();
+      post(lanes.engine, [this, address] { options.on_listening(address); });
+    }));
+  }
+
+  // Round and round the edges.
+  void accept(std::unique_ptr<ports::Stream> stream) {
+    const EdgeIndex to = next_edge;
+    next_edge = static_cast<EdgeIndex>((next_edge + 1) % edges.size());
+    if (to == 0) {
+      edges[0]->accept(std::move(stream));
+      return;
+    }
+    post(*lanes.edges[to], [this, to, stream = std::move(stream)]() mutable {
+      if (edges[to] != nullptr) {
+        edges[to]->accept(std::move(stream));
+      }
+    });
+  }
+
+  void tell_failed(const Error& error) {
+    post(lanes.engine, [this, error] { options.on_failed(error); });
+  }
+
+  // ---- the end: edges, then the journal, then the engine, each on its Lane
+
+  void stop_edge(EdgeIndex i) {
+    if (i == edges.size()) {
+      post(lanes.journal, [this] {
+        journal.reset();
+        post(lanes.engine, [this] {
+          engine.reset();
+          stopped();
+        });
+      });
+      return;
+    }
+    post(*lanes.edges[i], [this, i] {
+      if (i == 0) {
+        scope.reset();
+        listener.reset();
+      }
+      edges[i].reset();
+      stop_edge(static_cast<EdgeIndex>(i + 1));
+    });
+  }
+
+  NodePorts lanes;
+  NodeOptions options;
+  Shared shared;
+  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Engine> engine;
+  std::vector<std::unique_ptr<Edge>> edges;
+  std::unique_ptr<ports::Listener> listener;
+  EdgeIndex next_edge = 0;
+  std::function<void()> stopped;
+  ports::Scope scope;  // of the first edge's Lane
+};
+
+Node::Node(NodePorts ports, NodeOptions options)
+    : parts_(std::make_unique<Parts>(std::move(ports), std::move(options))) {
+  parts_->build();
+}
+
+Node::~Node() = default;
+
+void Node::stop(std::function<void()> stopped) {
+  parts_->stopped = std::move(stopped);
+  parts_->stop_edge(0);
+}
+
+const Engine* Node::engine() const { return parts_->engine.get(); }
+const Shared& Node::shared() const { return parts_->shared; }
+
+}  // namespace synod::coordinator

@@ -1,0 +1,67 @@
+// One coordinator, whole: edges, engine, journal and links, built from ports and a parsed
+// configuration. `cli` and the simulator differ only in the ports they supply.
+//
+//   Node node(ports, options);            // parts come to life on their Lanes
+//   node.stop([&] { machine.stop(); });   // production: each part is destroyed on its Lane
+//
+// Threads  The constructor may run anywhere; stop() on the engine's Lane. Destruction either after
+//          stop() has called back, or when none of the Lanes runs any more (simulation).
+// Memory   The ports outlive the Node.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/planted.h"
+#include "coordinator/edge_options.h"
+#include "coordinator/engine.h"
+#include "coordinator/zoo_config.h"
+#include "ports/disk.h"
+#include "ports/gate.h"
+#include "ports/lane.h"
+#include "ports/network.h"
+
+namespace synod::coordinator {
+
+class Edge;
+
+struct NodePorts {
+  ports::Lane& engine;
+  ports::Lane& journal;             // a Lane of its own: it blocks on the disk
+  std::vector<ports::Lane*> edges;  // at least one; may be the engine's own
+  ports::Network& network;
+  ports::Disk& disk;
+  ports::Gate& gate;  // with a place for each edge
+};
+
+struct NodeOptions {
+  ZooConfig config;  // completed
+  PlantedBug planted = PlantedBug::none;
+  // On the engine's Lane. Told once each.
+  std::function<void(const Error&)> on_failed = [](const Error&) {};
+  std::function<void(const ports::Address&)> on_listening = [](const ports::Address&) {};
+};
+
+class Node {
+ public:
+  Node(NodePorts ports, NodeOptions options);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  void stop(std::function<void()> stopped);
+
+  // For checkers: nullptr before it lives.
+  const Engine* engine() const;
+  const Shared& shared() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+// What the engine is told, as the configuration says.
+EngineOptions engine_options(const ZooConfig& config);
+
+}  // namespace synod::coordinator
