@@ -2,6 +2,7 @@
 
 namespace synod::cli {
 
+int coordinator_main(const std::vector<std::string>& arguments);
 int down_main(const std::vector<std::string>& arguments);
 int explain_main(const std::vector<std::string>& arguments);
 int kill_main(const std::vector<std::string>& arguments);
@@ -31,6 +32,7 @@ std::span<const Command> commands() {
       {"explain", "why an app runs, fails or waits", explain_main},
       {"zk", "a small ZooKeeper client: ls, get, set, create, rm, stat, watch", zk_main},
       // servers
+      {"coordinator", "a server of the coordination service", coordinator_main},
       {"master", "a master of the resource manager", master_main},
       {"services", "the service scheduler: keeps apps running", services_main},
       {"version", "print the version", version_main},

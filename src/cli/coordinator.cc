@@ -1,0 +1,112 @@
+// `synod coordinator --config zoo.cfg`: one server of the coordination service.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "coordinator/node.h"
+#include "machine/machine.h"
+
+namespace synod::cli {
+namespace {
+
+constexpr std::size_t zoo_cfg_size_bytes_max = 1 << 20;
+constexpr std::size_t my_id_size_bytes_max = 64;
+constexpr std::size_t edges_max = 8;
+
+Result<coordinator::ZooConfig> read_config(ports::Disk& disk, const std::string& path) {
+  SYNOD_TRY_ASSIGN(const Bytes text, ports::read_file(disk, path, zoo_cfg_size_bytes_max));
+  SYNOD_TRY_ASSIGN(coordinator::ZooConfig config, coordinator::parse_zoo_config(text));
+  std::optional<std::string> my_id;
+  auto file = ports::read_file(disk, config.data_dir + "/myid", my_id_size_bytes_max);
+  if (file.ok()) {
+    my_id = std::move(file).value();
+  } else if (file.error().code != ErrorCode::not_found) {
+    return file.error();
+  }
+  SYNOD_TRY(coordinator::complete_zoo_config(config, my_id));
+  return config;
+}
+
+// One Lane for engine and edges where there are two cpus or fewer, else one for each.
+struct Lanes {
+  ports::Lane* engine = nullptr;
+  ports::Lane* journal = nullptr;
+  std::vector<ports::Lane*> edges;
+};
+
+Lanes start_lanes(machine::Machine& machine) {
+  Lanes lanes;
+  lanes.journal = &machine.start_lane("journal");
+  lanes.engine = &machine.start_lane("engine");
+  const std::int64_t cpus = machine.host().cpus_milli() / 1000;
+  if (cpus <= 2) {
+    lanes.edges.push_back(lanes.engine);
+    return lanes;
+  }
+  const auto edges = std::min(edges_max, static_cast<std::size_t>(cpus - 2));
+  for (std::size_t i = 0; i < edges; ++i) {
+    lanes.edges.push_back(&machine.start_lane(fmt::format("edge-{}", i)));
+  }
+  return lanes;
+}
+
+}  // namespace
+
+int coordinator_main(const std::vector<std::string>& arguments) {
+  std::string path;
+  std::string log;
+  Flags flags("coordinator", "a server of the coordination service (ZooKeeper's protocol)");
+  flags.text("config", &path, "a zoo.cfg");
+  flags.text("log", &log, "file of log lines; standard error if empty");
+  if (const auto exit = flags.parse(arguments)) {
+    return *exit;
+  }
+  if (path.empty()) {
+    std::fputs("synod coordinator: --config=FILE is missing: the zoo.cfg of this server\n", stderr);
+    return exit_usage;
+  }
+  machine::Machine machine({.log_path = log});
+  Result<coordinator::ZooConfig> config = read_config(machine.disk(), path);
+  if (!config.ok()) {
+    std::fputs(fmt::format("synod coordinator: {}: {}\n", path, config.error().message).c_str(),
+               stderr);
+    return exit_usage;
+  }
+  if (!config->warning.empty()) {
+    machine.log().warning("coordinator", "{}", config->warning);
+  }
+  const Lanes lanes = start_lanes(machine);
+  const bool shared = lanes.edges.front() == lanes.engine;
+  const std::unique_ptr<ports::Gate> gate =
+      machine.make_gate(lanes.edges.size(),
+                        shared ? machine::GateSharing::one_lane : machine::GateSharing::many_lanes);
+  int code = exit_success;
+  coordinator::NodeOptions options;
+  options.config = std::move(config).value();
+  options.on_failed = [&](const Error& error) {
+    std::fputs(fmt::format("synod coordinator: {}\n", to_string(error)).c_str(), stderr);
+    code = exit_failed;
+    machine.stop();
+  };
+  options.on_listening = [&](const ports::Address& address) {
+    machine.log().info("coordinator", "serves clients at {}", to_string(address));
+  };
+  std::unique_ptr<coordinator::Node> node;
+  machine.call(*lanes.engine, [&] {
+    node = std::make_unique<coordinator::Node>(
+        coordinator::NodePorts{*lanes.engine, *lanes.journal, lanes.edges, machine.network(),
+                               machine.disk(), *gate},
+        std::move(options));
+  });
+  machine.run();
+  machine.call(*lanes.engine, [&] { node->stop([&] { machine.stop(); }); });
+  machine.run();
+  return code;
+}
+
+}  // namespace synod::cli
