@@ -149,6 +149,8 @@ class ApacheZooKeeper(Servers):
         self.addresses.append(f'127.0.0.1:{port}')
         self.launch('apache', ['java', '-Xmx256m', '-Dzookeeper.admin.enableServer=false',
                                '-Dzookeeper.root.logger=WARN,CONSOLE',
+                               # Its removal of empty containers would take zxids at moments of its own.
+                               '-Dznode.container.checkIntervalMs=86400000',
                                '-cp', APACHE_CLASSPATH,
                                'org.apache.zookeeper.server.quorum.QuorumPeerMain', config],
                     cwd=self.directory)

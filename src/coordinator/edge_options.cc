@@ -43,7 +43,6 @@ EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index) {
 znode::Switches switches_of(const ZooConfig& config) {
   znode::Switches switches;
   switches.skip_acl = config.skip_acl;
-  switches.enforce_quota = config.enforce_quota;
   switches.extended_types = config.extended_types;
   switches.scheme_digest = config.digest_enabled;
   return switches;

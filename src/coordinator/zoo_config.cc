@@ -253,6 +253,12 @@ Status refuse(const Property& p, ZooConfig&) {
   return invalid(fmt::format("line {}: {} is not supported", p.line, p.key));
 }
 
+Status refuse_if_true(const Property& p, ZooConfig& c) {
+  bool wanted = false;
+  SYNOD_TRY(boolean(p, wanted));
+  return wanted ? refuse(p, c) : Status();
+}
+
 const std::map<std::string, Setter, std::less<>>& setters() {
   constexpr std::int32_t ms_max = 24 * 3600 * 1000;
   static const std::map<std::string, Setter, std::less<>> all = {
@@ -275,7 +281,7 @@ const std::map<std::string, Setter, std::less<>>& setters() {
        number_into<std::uint32_t>(&ZooConfig::frame_size_bytes_max, 1024, 0xfffff)},
       {"4lw.commands.whitelist", parse_words},
       {"skipACL", boolean_into(&ZooConfig::skip_acl)},
-      {"enforceQuota", boolean_into(&ZooConfig::enforce_quota)},
+      {"enforceQuota", refuse_if_true},
       {"extendedTypesEnabled", boolean_into(&ZooConfig::extended_types)},
       {"DigestAuthenticationProvider.enabled", boolean_into(&ZooConfig::digest_enabled)},
       {"DigestAuthenticationProvider.superDigest", text_into(&ZooConfig::super_digest)},
@@ -284,8 +290,8 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"myid", parse_my_id_key},
       {"secureClientPort", refuse},
       {"dynamicConfigFile", refuse},
-      {"enforce.auth.enabled", refuse},
-      {"sessionRequireClientSASLAuth", refuse},
+      {"enforce.auth.enabled", refuse_if_true},
+      {"sessionRequireClientSASLAuth", refuse_if_true},
   };
   return all;
 }

@@ -50,7 +50,6 @@ struct ZooConfig {
   std::vector<ServerLine> servers;               // by id; empty: standalone
   std::set<std::string> four_letter_words;       // "*" is all
   bool skip_acl = false;
-  bool enforce_quota = false;
   bool extended_types = false;
   bool digest_enabled = true;
   std::string super_digest;

@@ -4,7 +4,8 @@
 // coordinator.
 //
 // Source  Apache ZooKeeper 3.9.5, zookeeper.jute, ZooDefs.java, KeeperException.java.
-// Note    A null string reads as an empty one, except for a request's path, where it is malformed;
+// Note    A null string reads as an empty one, except for a request's path, where it is malformed
+//         unless the request validates its path (setData, setACL, check: an empty path is invalid);
 //         a null list reads as an empty one; a null buffer is kept apart from an empty one.
 // Memory  Values that own their bytes.
 #pragma once

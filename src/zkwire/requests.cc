@@ -57,9 +57,10 @@ PathVersionRequest read_path_version(JuteReader& in) {
   return request;
 }
 
+// Where genuine ZooKeeper validates the path first, a null one is an invalid path (-8), as "" is.
 SetDataRequest read_set_data(JuteReader& in) {
   SetDataRequest request;
-  request.path = in.path();
+  request.path = in.string();
   request.data = in.buffer();
   request.version = in.i32();
   return request;
@@ -113,8 +114,13 @@ bool read_multi_part(JuteReader& in, OpCode type, std::vector<MultiPart>& parts)
       create.ttl_ms = -1;
     }
     part.request = std::move(create);
-  } else if (type == OpCode::remove || type == OpCode::check) {
+  } else if (type == OpCode::remove) {
     part.request = read_path_version(in);
+  } else if (type == OpCode::check) {
+    PathVersionRequest check;
+    check.path = in.string();
+    check.version = in.i32();
+    part.request = std::move(check);
   } else if (type == OpCode::set_data) {
     part.request = read_set_data(in);
   } else {
@@ -267,7 +273,7 @@ ReconfigRequest read_reconfig(JuteReader& in) {
 
 SetAclRequest read_set_acl(JuteReader& in) {
   SetAclRequest request;
-  request.path = in.path();
+  request.path = in.string();
   request.acl = in.acl();
   request.version = in.i32();
   return request;
