@@ -56,7 +56,11 @@ void Door::receive(ToDoor message) {
     on(*fresh);
     return;
   }
-  const bool leading = standing_.role == Standing::Role::leading;
+  const auto* standing = std::get_if<Standing>(&message);
+  if (standing != nullptr && standing->role == Standing::Role::following) {
+    held_.clear();  // what was decided by a right that is gone is never said
+  }
+  const bool leading = standing_.role == Standing::Role::leading && standing == nullptr;
   if (leading && (!is_fresh() || !held_.empty())) {
     held_.push_back(std::move(message));
     return;
