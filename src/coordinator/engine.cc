@@ -181,6 +181,7 @@ void Engine::send_to_journal() {
 }
 
 void Engine::take(Flushed&& r) {
+  flushes_.add(r.took);
   flushed_ = std::max(flushed_, r.lsn);
   while (!unflushed_.empty() && unflushed_.front() <= flushed_) {
     unflushed_.pop_front();
@@ -328,6 +329,7 @@ void Engine::update_view() {
   view.synced_followers = static_cast<std::uint32_t>(followers.synced);
   view.elections = elections_;
   view.proposals = proposals_;
+  view.flush_p99 = flushes_.percentile(99);
   view.slow_applies = applier_.slow_applies();
   view.reason = view.serving ? "" : "no leader is known";
   const ports::WriteHold hold(shared_.gate);

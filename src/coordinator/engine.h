@@ -30,6 +30,7 @@
 #include "coordinator/courier.h"
 #include "coordinator/messages.h"
 #include "coordinator/peer/links.h"
+#include "coordinator/recent.h"
 #include "coordinator/session_clock.h"
 #include "coordinator/shared.h"
 #include "coordinator/snapshot_walker.h"
@@ -185,6 +186,7 @@ class Engine {
   bool renewal_due_ = false;
   std::uint64_t elections_ = 0;
   std::uint64_t proposals_ = 0;
+  Recent flushes_;
 
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;

@@ -137,10 +137,12 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
     add("synced_observers", 0);
   }
   // Ours.
+  add("last_zxid", hex(facts.zxid));
+  add("ballot", c.ballot.number);
+  add("p99_fsynctime", fmt::format("{:.3f}", static_cast<double>(c.flush_p99.micros()) / 1000));
   add("synod_server_id", options.self.value());
   add("synod_leader", c.leader.value());
   add("synod_serving", c.serving ? 1 : 0);
-  add("synod_zxid", hex(facts.zxid));
   add("synod_digest", fmt::format("{:016x}", facts.digest));
   add("synod_slot_applied", c.applied.value());
   add("synod_slot_last", c.last.value());

@@ -183,9 +183,9 @@ void Journal::Impl::take_records(WriteRecords write) {
     log_->append(std::move(record));
   }
   if (options_.planted == PlantedBug::answer_before_flush) {
-    report(Flushed{write.lsn, write.ballot});
+    report(Flushed{write.lsn, write.ballot, {}});
   }
-  waiting_ = Flushed{write.lsn, write.ballot};
+  waiting_ = Flushed{write.lsn, write.ballot, {}};
   if (!flush_posted_) {
     // Behind everything that waits on the Lane already: it joins this flush.
     flush_posted_ = true;
@@ -201,6 +201,7 @@ void Journal::Impl::flush() {
     return;
   }
   const std::size_t segments = log_->segment_count();
+  const Instant started = lane_.now();
   if (Status flushed = log_->flush(); !flushed.ok()) {
     if (flushed.error().code != ErrorCode::full) {
       fail(flushed.error());
@@ -220,6 +221,7 @@ void Journal::Impl::flush() {
     lane_.log().info("journal", "there is room for the log again");
     report(JournalFull{false});
   }
+  waiting_->took = lane_.now() - started;
   if (options_.planted != PlantedBug::answer_before_flush) {
     report(*waiting_);
   }

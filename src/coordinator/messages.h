@@ -183,6 +183,7 @@ struct Opened {
 struct Flushed {
   paxos::Lsn lsn;
   paxos::Ballot ballot;
+  Duration took = {};  // by the flush itself
 };
 struct LogRead {
   std::uint64_t ticket = 0;

@@ -34,6 +34,7 @@ struct ClusterView {
       0;                        // a leader's: of those, the ones that have all that is chosen
   std::uint64_t elections = 0;  // since start
   std::uint64_t proposals = 0;
+  Duration flush_p99 = {};         // of the last few hundred flushes
   std::uint64_t slow_applies = 0;  // above 1 ms
   bool failed = false;             // the journal failed: this replica takes no part any more
   std::string reason;              // why it does not serve, in words; empty if it does

@@ -16,7 +16,7 @@ using v1::scheduler::Call;
 using v1::scheduler::Event;
 
 constexpr Duration pause_first = Duration::millis(50);
-constexpr Duration pause_max = Duration::seconds(2);
+constexpr Duration pause_max = Duration::millis(500);
 // Five missed heartbeats of fifteen seconds.
 constexpr Duration silence_max = Duration::seconds(75);
 constexpr char scheduler_path[] = "/api/v1/scheduler";
@@ -96,7 +96,7 @@ void SchedulerLink::on_head(const http::Response& head) {
   if (head.status == 307) {
     const auto url = http::parse_url(std::string(head.headers.get("Location")));
     if (url.ok()) {
-      redirected_ = url->endpoint;
+      follow_ = url->endpoint;
     }
   }
   lane_.log().info("services", "master answers the subscription with {}", head.status);
@@ -168,7 +168,13 @@ void SchedulerLink::on_end(const Status& end) {
   const std::string why = end.ok() ? "the master ended the stream" : end.error().message;
   lane_.log().info("services", "not subscribed: {}", why);
   lose(why);
-  retry();
+  // A redirection holds for one attempt, made at once: the leader it names may be a dead one.
+  redirected_ = std::exchange(follow_, std::nullopt);
+  if (redirected_) {
+    subscribe();
+  } else {
+    retry();
+  }
 }
 
 // Forgets the subscription; the core hears of it once.

@@ -78,7 +78,8 @@ class SchedulerLink {
   LinkOptions options_;
   LinkCallbacks callbacks_;
   std::optional<ports::HostPort> master_;
-  std::optional<ports::HostPort> redirected_;
+  std::optional<ports::HostPort> redirected_;  // whom the present attempt goes to
+  std::optional<ports::HostPort> follow_;      // whom the next one goes to
   std::string framework_id_;
   std::string stream_id_;
   std::unique_ptr<http::Call> stream_;
