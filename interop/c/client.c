@@ -1,10 +1,12 @@
 // libzookeeper-mt, unmodified, against the servers of ZK_ADDRESSES: every call of the C API that this
 // release of synod promises, a lock, an election, watches and sessions.
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zookeeper.h>
 
@@ -64,12 +66,17 @@ static int wait_for(Events *e, int *value, int wanted) {
   return reached;
 }
 
-static zhandle_t *open_session(Events *e, const clientid_t *id, int timeout) {
+static zhandle_t *start_session(Events *e, const clientid_t *id, int timeout) {
   memset(e, 0, sizeof *e);
   pthread_mutex_init(&e->mutex, NULL);
   pthread_cond_init(&e->change, NULL);
   zhandle_t *zh = zookeeper_init(hosts, on_event, timeout, id, e, 0);
   CHECK(zh != NULL);
+  return zh;
+}
+
+static zhandle_t *open_session(Events *e, const clientid_t *id, int timeout) {
+  zhandle_t *zh = start_session(e, id, timeout);
   CHECK(wait_for(e, &e->connected, 1));
   return zh;
 }
@@ -171,24 +178,47 @@ static void watches(void) {
   puts("  c: watches");
 }
 
+// A client that makes an ephemeral node and is killed: its session lives on for whoever knows the password.
+static clientid_t session_of_a_killed_process(void) {
+  int ends[2];
+  clientid_t id;
+  CHECK(pipe(ends) == 0);
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    Events events;
+    zhandle_t *zh = open_session(&events, NULL, 6000);
+    EXPECT(ZOK, zoo_create(zh, "/e", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0));
+    CHECK(zoo_recv_timeout(zh) == 6000);
+    id = *zoo_client_id(zh);
+    CHECK(write(ends[1], &id, sizeof id) == sizeof id);
+    pause();
+  }
+  CHECK(read(ends[0], &id, sizeof id) == sizeof id);
+  CHECK(kill(child, SIGKILL) == 0);
+  CHECK(waitpid(child, NULL, 0) == child);
+  close(ends[0]);
+  close(ends[1]);
+  return id;
+}
+
 static void sessions(void) {
-  Events first, second, other;
+  Events again_events, other;
   struct Stat stat;
+  const clientid_t id = session_of_a_killed_process();
   zhandle_t *watcher = open_session(&other, NULL, 6000);
-  zhandle_t *zh = open_session(&first, NULL, 6000);
-  EXPECT(ZOK, zoo_create(zh, "/e", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0));
-  const clientid_t id = *zoo_client_id(zh);
-  CHECK(zoo_recv_timeout(zh) == 6000);
-  // Attached elsewhere with id and password: the same session, the node is still there.
-  zhandle_t *again = open_session(&second, &id, 6000);
+  zhandle_t *again = open_session(&again_events, &id, 6000);
   CHECK(zoo_client_id(again)->client_id == id.client_id);
   EXPECT(ZOK, zoo_wexists(watcher, "/e", on_event, &other, &stat));
   CHECK(stat.ephemeralOwner == id.client_id);
-  zookeeper_close(again);  // ends the session for both
+  zookeeper_close(again);
   CHECK(wait_for(&other, &other.count, 1));
   CHECK(other.types[0] == ZOO_DELETED_EVENT);
-  CHECK(wait_for(&first, &first.expired, 1));
-  zookeeper_close(zh);
+  // The session is gone for good: who comes with its id is told so.
+  Events late;
+  zhandle_t *refused = start_session(&late, &id, 6000);
+  CHECK(wait_for(&late, &late.expired, 1));
+  zookeeper_close(refused);
   zookeeper_close(watcher);
   puts("  c: sessions");
 }
