@@ -29,26 +29,6 @@ WallTime from_seconds(double seconds) {
   return {sane ? static_cast<std::int64_t>(seconds * 1000.0) : 0};
 }
 
-core::TaskStatus status_of(const mesos::v1::TaskStatus& status) {
-  core::TaskStatus out;
-  out.task.value = status.task_id().value();
-  out.state = static_cast<core::TaskState>(status.state());
-  out.source = static_cast<core::StatusSource>(status.source());
-  if (status.has_reason()) {
-    out.reason = status.reason();
-  }
-  out.message = status.message();
-  out.agent.value = status.agent_id().value();
-  out.executor.value = status.executor_id().value();
-  out.uuid = uuid_of(status.uuid());
-  out.timestamp = from_seconds(status.timestamp());
-  if (status.has_healthy()) {
-    out.healthy = status.healthy();
-  }
-  out.bytes = mesos::encode_protobuf(status);
-  return out;
-}
-
 Result<core::AgentInfo> info_of(const mesos::v1::AgentInfo& message) {
   core::AgentInfo out;
   out.hostname = message.hostname();
@@ -120,6 +100,26 @@ Error lacks(const char* member) {
 }
 
 }  // namespace
+
+core::TaskStatus status_of(const mesos::v1::TaskStatus& status) {
+  core::TaskStatus out;
+  out.task.value = status.task_id().value();
+  out.state = static_cast<core::TaskState>(status.state());
+  out.source = static_cast<core::StatusSource>(status.source());
+  if (status.has_reason()) {
+    out.reason = status.reason();
+  }
+  out.message = status.message();
+  out.agent.value = status.agent_id().value();
+  out.executor.value = status.executor_id().value();
+  out.uuid = uuid_of(status.uuid());
+  out.timestamp = from_seconds(status.timestamp());
+  if (status.has_healthy()) {
+    out.healthy = status.healthy();
+  }
+  out.bytes = mesos::encode_protobuf(status);
+  return out;
+}
 
 std::optional<core::Leadership> leadership_of(const mesos::internal::MasterEpoch& message) {
   auto lineage = uuid_of(message.lineage());

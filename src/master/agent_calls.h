@@ -9,12 +9,19 @@
 #include "base/result.h"
 #include "master/core/events.h"
 
+namespace mesos::v1 {
+class TaskStatus;
+}
+
 namespace synod::mesos::internal {
 class AgentCall;
 class MasterEpoch;
 }  // namespace synod::mesos::internal
 
 namespace synod::master {
+
+// A status as an agent sent it.
+core::TaskStatus status_of(const ::mesos::v1::TaskStatus& status);
 
 // The leadership that a message names; nullopt if its lineage is none.
 std::optional<core::Leadership> leadership_of(const mesos::internal::MasterEpoch& message);

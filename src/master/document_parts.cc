@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "master/agent_calls.h"
 #include "mesos/encoding.h"
 #include "mesos/v1.h"
 #include "translate/amounts.h"
@@ -150,6 +151,18 @@ void write_described(JsonWriter& out, const Message& message) {
 
 }  // namespace
 
+std::vector<core::TaskStatus> statuses_of(const core::TaskView& task) {
+  if (!task.statuses.empty() || task.reported.empty()) {
+    return task.statuses;
+  }
+  std::vector<core::TaskStatus> out;
+  const auto message = parsed<mesos::v1::Task>(task.reported);
+  for (const auto& status : message.statuses()) {
+    out.push_back(status_of(status));
+  }
+  return out;
+}
+
 double seconds_of(WallTime time) { return static_cast<double>(time.millis) / 1000.0; }
 
 void write_resources(JsonWriter& out, const char* name, const resources::Resources& resources) {
@@ -275,7 +288,7 @@ void write_task(JsonWriter& out, const core::TaskView& task) {
   write_resources(out, "resources", task.resources);
   out.field("role", task.role.empty() ? std::string("*") : task.role);
   out.key("statuses").begin_array();
-  for (const auto& status : task.statuses) {
+  for (const auto& status : statuses_of(task)) {
     write_status(out, status);
   }
   out.end_array();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "master/core/view.h"
 #include "mesos/json_text.h"
@@ -18,6 +19,8 @@ void write_resources(mesos::JsonWriter& out, const char* name,
 // Members of an object that is open. `full` adds the arrays of whole resources.
 void write_agent_members(mesos::JsonWriter& out, const core::AgentView& agent, bool full);
 void write_framework_summary(mesos::JsonWriter& out, const core::FrameworkView& framework);
+// The statuses of a task: those this master heard, else those that its agent reported.
+std::vector<core::TaskStatus> statuses_of(const core::TaskView& task);
 // Whole objects.
 void write_task(mesos::JsonWriter& out, const core::TaskView& task);
 void write_executor(mesos::JsonWriter& out, const core::ExecutorView& executor);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "master/document_parts.h"
 #include "mesos/json_text.h"
 #include "translate/amounts.h"
 
@@ -328,7 +329,8 @@ class Overview {
       used = using_now == report->executors.end() ? UsedBy{} : using_now->second;
     }
     WallTime started;
-    for (const auto& status : task.statuses) {
+    const std::vector<core::TaskStatus> statuses = statuses_of(task);
+    for (const auto& status : statuses) {
       if (status.state == core::TaskState::running) {
         started = status.timestamp;
       }
@@ -348,7 +350,7 @@ class Overview {
     write_ports(task);
     out_.key("used").begin_object().field("cpus", used.cpus).field("mem", used.mem_mib);
     out_.end_object()
-        .field("message", task.statuses.empty() ? "" : task.statuses.back().message)
+        .field("message", statuses.empty() ? "" : statuses.back().message)
         .end_object();
   }
 
