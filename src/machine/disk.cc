@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -232,6 +234,28 @@ class KernelDisk final : public ports::Disk {
     return ::rename(from.c_str(), to.c_str()) == 0
                ? Status()
                : Status(last_error("rename " + from + " to " + to));
+  }
+
+  Result<std::unique_ptr<ports::File>> open_beneath(const std::string& directory,
+                                                    const std::string& relative) override {
+    const std::string path = directory + "/" + relative;
+    SYNOD_TRY_ASSIGN(const Descriptor root, open_directory(directory));
+    open_how how{};
+    // Not blocking: a pipe in place of the file must not hold us up.
+    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    Descriptor file(
+        static_cast<int>(::syscall(SYS_openat2, root.get(), relative.c_str(), &how, sizeof(how))));
+    if (!file.is_open()) {
+      return errno == EXDEV || errno == ELOOP
+                 ? Error{ErrorCode::permission_denied, path + " leads outside"}
+                 : last_error("open " + path);
+    }
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+      return Error{ErrorCode::invalid_argument, path + " is no file"};
+    }
+    return std::unique_ptr<ports::File>(std::make_unique<KernelFile>(std::move(file), path));
   }
 
   Status remove(const std::string& path) override {

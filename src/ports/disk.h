@@ -64,6 +64,12 @@ class Disk {
   virtual ~Disk() = default;
 
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  // Opens for reading what lies below the directory, and nothing else: a link that leads outside is
+  // refused (permission_denied). For directories that strangers may write.
+  virtual Result<std::unique_ptr<File>> open_beneath(const std::string& directory,
+                                                     const std::string& relative) {
+    return open(directory + "/" + relative, OpenMode::read);
+  }
   // Replaces the target if it exists. Atomic, durable only after sync_directory of both parents.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;
