@@ -264,7 +264,9 @@ class KernelDisk final : public ports::Disk {
 
   Status sync_directory(const std::string& path) override {
     SYNOD_TRY_ASSIGN(const Descriptor directory, open_directory(path));
-    return ::fsync(directory.get()) == 0 ? Status() : Status(last_error("sync " + path));
+    // EINVAL: a file system of the kernel's own (cgroups, proc), which keeps nothing.
+    return ::fsync(directory.get()) == 0 || errno == EINVAL ? Status()
+                                                            : Status(last_error("sync " + path));
   }
 
   Status make_directories(const std::string& path) override {

@@ -38,6 +38,13 @@ struct ExitStatus {
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
 
+// The numbers of Linux, so that those who may not call the system can name them.
+inline constexpr int signal_kill = 9;
+inline constexpr int signal_terminate = 15;
+
+// "Terminated", "Killed", "Segmentation fault", as the C library says them; else the number.
+std::string signal_name(int number);
+
 // "exit status 3", "killed by signal 9", "exit status unknown".
 std::string to_string(const ExitStatus& status);
 
