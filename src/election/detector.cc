@@ -188,6 +188,17 @@ class Detector::Watcher final : public std::enable_shared_from_this<Detector::Wa
   ports::Scope scope_;
 };
 
+Result<DetectorOptions> detector_options(const std::string& zk, Duration session_timeout) {
+  DetectorOptions options;
+  SYNOD_TRY_ASSIGN(options.connect, zkclient::parse_connect_string(zk));
+  if (options.connect.path.empty()) {
+    return Error{ErrorCode::invalid_argument,
+                 zk + ": a path is missing, such as /mesos at its end"};
+  }
+  options.session_timeout = session_timeout;
+  return options;
+}
+
 Detector::Detector(ports::Lane& lane, ports::Network& network, DetectorOptions options,
                    OnLeader on_leader)
     : watcher_(std::make_shared<Watcher>(lane, network, std::move(options), std::move(on_leader))) {

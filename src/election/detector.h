@@ -21,6 +21,9 @@ struct DetectorOptions {
   Duration session_timeout = Duration::seconds(10);
 };
 
+// Of what --master says: "zk://[user:password@]host:port,.../mesos". invalid_argument otherwise.
+Result<DetectorOptions> detector_options(const std::string& zk, Duration session_timeout);
+
 class Detector {
  public:
   // Called when the leader becomes known, changes, or is none any more.
