@@ -34,9 +34,10 @@ struct Options {
   Duration kill_patience = Duration::seconds(10);
   // and so is one that still runs this long after its task's end.
   Duration exit_patience = Duration::seconds(75);
-  // First attempt within a tenth of it, then windows doubling from it.
+  // Attempts fall into windows that double from a tenth of it, so that a master that has just been
+  // elected and is not ready yet costs little.
   Duration registration_backoff = Duration::seconds(1);
-  Duration registration_backoff_max = Duration::seconds(60);
+  Duration registration_backoff_max = Duration::seconds(15);
   Duration registration_timeout = Duration::seconds(15);
   // Take orders from another lineage, forgetting the old one: the registry was founded anew.
   bool accept_new_lineage = false;

@@ -19,12 +19,8 @@ std::string words(const T& value) {
 
 void Core::on(const MasterDetected&) {
   master_detected_ = true;
-  link_ = Link::waiting;
-  link_backoff_ = options_.registration_backoff;
-  const auto window = static_cast<std::uint64_t>(options_.registration_backoff.nanos() / 10);
-  link_deadline_ =
-      now_ +
-      Duration::nanos(static_cast<std::int64_t>(prng_.below(std::max<std::uint64_t>(window, 1))));
+  link_backoff_ = options_.registration_backoff / 10;
+  attempt_later();
 }
 
 void Core::on(const MasterLost& event) {
@@ -43,7 +39,7 @@ void Core::attempt_later() {
     return;
   }
   if (link_ == Link::registered) {
-    link_backoff_ = options_.registration_backoff;
+    link_backoff_ = options_.registration_backoff / 10;
   }
   link_ = Link::waiting;
   const auto window = static_cast<std::uint64_t>(std::max<std::int64_t>(link_backoff_.nanos(), 1));
@@ -127,7 +123,6 @@ void Core::obey(const Registered& command) {
     persist(AgentNamed{command.agent_id});
   }
   link_ = Link::registered;
-  link_backoff_ = options_.registration_backoff;
   silence_limit_ = command.silence_limit;
   link_deadline_ = Instant::max();
   renew_silence();
