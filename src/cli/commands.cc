@@ -2,8 +2,10 @@
 
 namespace synod::cli {
 
+int agent_main(const std::vector<std::string>& arguments);
 int coordinator_main(const std::vector<std::string>& arguments);
 int down_main(const std::vector<std::string>& arguments);
+int executor_main(const std::vector<std::string>& arguments);
 int explain_main(const std::vector<std::string>& arguments);
 int kill_main(const std::vector<std::string>& arguments);
 int logs_main(const std::vector<std::string>& arguments);
@@ -12,6 +14,7 @@ int ps_main(const std::vector<std::string>& arguments);
 int run_main(const std::vector<std::string>& arguments);
 int sentinel_main(const std::vector<std::string>& arguments);
 int services_main(const std::vector<std::string>& arguments);
+int shim_main(const std::vector<std::string>& arguments);
 int status_main(const std::vector<std::string>& arguments);
 int supervise_main(const std::vector<std::string>& arguments);
 int up_main(const std::vector<std::string>& arguments);
@@ -34,10 +37,13 @@ std::span<const Command> commands() {
       // servers
       {"coordinator", "a server of the coordination service", coordinator_main},
       {"master", "a master of the resource manager", master_main},
+      {"agent", "runs tasks on this machine: a Mesos agent", agent_main},
       {"services", "the service scheduler: keeps apps running", services_main},
       {"version", "print the version", version_main},
       // started by other subcommands
+      {"executor", "", executor_main},
       {"sentinel", "", sentinel_main},
+      {"shim", "", shim_main},
       {"supervise", "", supervise_main},
   };
   return all;

@@ -1,7 +1,6 @@
 #include "executor/node.h"
 
 #include <algorithm>
-#include <csignal>
 
 #include "executor/end_record.h"
 #include "mesos/v1.h"
@@ -17,30 +16,12 @@ namespace v1 = ::mesos::v1;
 // Of the agent's patience with a shutdown, what telling it takes.
 constexpr Duration shutdown_reserve = Duration::seconds(1);
 
-std::string signal_name(int number) {
-  switch (number) {
-    case SIGHUP: return "Hangup";
-    case SIGINT: return "Interrupt";
-    case SIGQUIT: return "Quit";
-    case SIGILL: return "Illegal instruction";
-    case SIGABRT: return "Aborted";
-    case SIGBUS: return "Bus error";
-    case SIGFPE: return "Floating point exception";
-    case SIGKILL: return "Killed";
-    case SIGSEGV: return "Segmentation fault";
-    case SIGPIPE: return "Broken pipe";
-    case SIGALRM: return "Alarm clock";
-    case SIGTERM: return "Terminated";
-    default: return std::to_string(number);
-  }
-}
-
 std::string words_of(const ports::ExitStatus& status) {
   if (status.code) {
     return "Command exited with status " + std::to_string(*status.code);
   }
   if (status.signal) {
-    return "Command terminated with signal " + signal_name(*status.signal);
+    return "Command terminated with signal " + ports::signal_name(*status.signal);
   }
   return "Command ended unseen";
 }
@@ -185,7 +166,8 @@ void Node::kill(Duration grace) {
     if (wants_killing_) {
       send(v1::TASK_KILLING, "");
     }
-    if (const Status sent = processes_.signal_group(child_->id(), SIGTERM); !sent.ok()) {
+    if (const Status sent = processes_.signal_group(child_->id(), ports::signal_terminate);
+        !sent.ok()) {
       lane_.log().info("executor", "SIGTERM: {}", to_string(sent.error()));
     }
   }
@@ -195,7 +177,7 @@ void Node::kill(Duration grace) {
 
 void Node::kill_now() {
   if (phase_ == Phase::running) {
-    if (const Status sent = processes_.signal_group(child_->id(), SIGKILL); !sent.ok()) {
+    if (const Status sent = processes_.signal_group(child_->id(), ports::signal_kill); !sent.ok()) {
       lane_.log().info("executor", "SIGKILL: {}", to_string(sent.error()));
     }
   }
