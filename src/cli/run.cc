@@ -29,6 +29,8 @@ struct RunOptions {
 };
 
 constexpr Duration poll_interval = Duration::millis(25);
+// How long all must have run before `run` calls it a success.
+constexpr Duration settle_time = Duration::millis(150);
 // An app that found no offer for this long is told why.
 constexpr Duration waiting_told_after = Duration::millis(1500);
 
@@ -133,12 +135,11 @@ class Follower {
     while (true) {
       const auto app = find_app(session_, target_, name_);
       if (app.ok()) {
-        const std::int64_t wanted = (*app)["instances"].as_int();
-        if ((*app)["running"].as_int() >= wanted) {
-          return all_running(*app);
-        }
         if (const Json* note = ending(*app)) {
           return ended(*app, *note);
+        }
+        if (settled(*app)) {
+          return all_running(*app);
         }
         tell_waiting(*app);
       } else if (app.error().code == ErrorCode::not_found) {
@@ -163,6 +164,19 @@ class Follower {
     return nullptr;
   }
 
+  // All run, and have for a moment: what fails at its first step would otherwise look well.
+  bool settled(const Json& app) {
+    if (app["running"].as_int() < app["instances"].as_int()) {
+      running_since_.reset();
+      return false;
+    }
+    if (!running_since_) {
+      running_since_ = session_.lane().now();
+      took_ms_ = elapsed();
+    }
+    return session_.lane().now() - *running_since_ >= settle_time;
+  }
+
   int all_running(const Json& app) {
     std::string places;
     std::int64_t wanted_at = 0;
@@ -184,7 +198,7 @@ class Follower {
                 name_.c_str(), static_cast<long long>(wanted),
                 static_cast<long long>(std::max<std::int64_t>(launched_at - wanted_at, 0)),
                 places.c_str(), static_cast<long long>(app["running"].as_int()),
-                static_cast<long long>(wanted), static_cast<double>(elapsed()) / 1000);
+                static_cast<long long>(wanted), static_cast<double>(took_ms_) / 1000);
     std::printf(" logs: synod logs -f %s   why: synod explain %s   stop: synod kill %s\n",
                 name_.c_str(), name_.c_str(), name_.c_str());
     return exit_success;
@@ -228,6 +242,8 @@ class Follower {
   const Target& target_;
   const std::string name_;
   const Instant started_;
+  std::optional<Instant> running_since_;
+  std::int64_t took_ms_ = 0;  // until all ran
   bool told_ = false;
 };
 

@@ -36,7 +36,8 @@ class Session:
         port = re.search(r'web\.1 +running +a\d +\S+ of \S+ +\S+ MiB +(\d+)', out).group(1)
         body = wait_for('the service to answer', lambda: self.fetch(f'http://127.0.0.1:{port}/'))
         expect('the service', body, 'Directory listing')
-        expect('logs web.1', wait_for('log lines', lambda: self.c.run('logs', 'web.1').stdout), r'GET / HTTP')
+        # The server tells its requests on stderr; each stream of the task goes to the same one here.
+        expect('logs web.1', wait_for('log lines', lambda: self.c.run('logs', 'web.1').stderr), r'GET / HTTP')
 
     @staticmethod
     def fetch(url):
