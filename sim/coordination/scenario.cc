@@ -93,7 +93,8 @@ class Run {
       if (settle()) {
         audit();
       }
-      for (const std::string& finding : check_history(history_).all()) {
+      const Findings judged = check_history(history_);
+      for (const std::string& finding : judged.all()) {
         findings_.add(finding);
       }
     }

@@ -304,16 +304,18 @@ void EdgeConnection::advance() {
   while (!pending_.empty() && phase_ == Phase::open) {
     Pending& head = pending_.front();
     if (head.kind == Pending::Kind::write || head.kind == Pending::Kind::sync) {
-      return;
+      break;
     }
     if (stream_->buffered() + out_.size() >= edge_.options().connection_buffer_bytes_max &&
         head.kind == Pending::Kind::deferred) {
-      return;  // on_drained goes on: replies are not made faster than they are taken
+      break;  // on_drained goes on: replies are not made faster than they are taken
     }
     const Pending done = std::move(head);
     pending_.pop_front();
     if (done.kind == Pending::Kind::deferred) {
       run_read(done.header, done.payload);
+    } else if (done.kind == Pending::Kind::synced) {
+      answer_sync(done);
     } else {
       put(done.payload);
     }
@@ -322,6 +324,32 @@ void EdgeConnection::advance() {
       close("the last reply was sent");
     }
   }
+  submit_more();
+}
+
+// With the state as it is now, at the head: earlier replies cannot show more.
+void EdgeConnection::answer_sync(const Pending& done) {
+  std::int64_t zxid = 0;
+  edge_.with_state([&](const znode::State& state) { zxid = state.last_zxid().value(); });
+  if (phase_ == Phase::open) {
+    last_zxid_ = zxid;
+    put(zkwire::frame(
+        zkwire::encode_reply({done.header.xid, zxid, 0}, zkwire::PathReply{done.payload})));
+  }
+}
+
+// Writes that may be submitted: those before the first read or sync that is not answered. A read
+// must not see what its own session wrote behind it.
+std::size_t EdgeConnection::writes_due() const {
+  std::size_t due = 0;
+  for (const Pending& pending : pending_) {
+    if (pending.kind == Pending::Kind::write) {
+      ++due;
+    } else if (pending.kind != Pending::Kind::ready) {
+      break;
+    }
+  }
+  return due;
 }
 
 void EdgeConnection::sent_reply(const Pending& pending) {
@@ -401,15 +429,7 @@ void EdgeConnection::synced(const Synced& item) {
                        }));
     return;
   }
-  std::int64_t zxid = 0;
-  // In the midst of the inbox: what lies behind is looked at later.
-  {
-    const ports::ReadHold hold(edge_.shared().gate, edge_.options().index);
-    zxid = edge_.shared().state.last_zxid().value();
-  }
-  entry->kind = Pending::Kind::ready;
-  entry->payload = zkwire::frame(zkwire::encode_reply(
-      {entry->header.xid, zxid, 0}, zkwire::PathReply{std::move(entry->payload)}));
+  entry->kind = Pending::Kind::synced;
   edge_.forget_ticket(item.ticket);
   edge_.make_ready(id_);
 }
@@ -460,7 +480,7 @@ void EdgeConnection::submit_more() {
   const Sequence first = writes_.front().sequence;
   std::size_t at =
       submitted_ < first ? 0 : static_cast<std::size_t>(submitted_.value() - first.value() + 1);
-  for (; at < writes_.size(); ++at) {
+  for (const std::size_t due = writes_due(); at < due; ++at) {
     const Write& write = writes_[at];
     if (!edge_.submit(Submit{edge_.options().index, session_, generation_, write.sequence, 0,
                              write.command})) {

@@ -66,10 +66,11 @@ class EdgeConnection final : public ports::StreamHandler {
   enum class Phase : std::uint8_t { fresh, opening, open, closing };
 
   struct Pending {
-    enum class Kind : std::uint8_t { ready, write, sync, deferred };
+    enum class Kind : std::uint8_t { ready, write, sync, synced, deferred };
     Kind kind = Kind::ready;
     zkwire::RequestHeader header;
-    Bytes payload;  // ready: the reply's frame; deferred: the request's frame; sync: the path
+    Bytes
+        payload;  // ready: the reply's frame; deferred: the request's frame; sync, synced: the path
     std::uint64_t number = 0;  // write: its sequence; sync: its ticket
     Instant since;
     bool close_after = false;
@@ -79,6 +80,9 @@ class EdgeConnection final : public ports::StreamHandler {
     zkwire::OpCode op = zkwire::OpCode::error;
     Bytes command;
   };
+
+  std::size_t writes_due() const;
+  void answer_sync(const Pending& done);
 
   // --- handshake
   bool answer_four_letter_word();
