@@ -17,7 +17,11 @@ Door::Door(ports::Lane& lane, ports::Network& network, const Options& options, I
       options_(options),
       identity_(std::move(identity)),
       seat_(std::move(seat)),
-      subscribers_(lane, [this](core::Stream stream) { tell(Closed{stream}); }),
+      subscribers_(lane,
+                   [this](core::Stream stream) {
+                     reports_.closed(stream);
+                     tell(Closed{stream});
+                   }),
       coordinators_(lane, network, options.zk.servers),
       server_(lane, network, server_options(),
               [this](http::Request request, http::Responder responder) {
