@@ -212,8 +212,7 @@ void Registry::send() {
       finished();
     } else if (made.error().code == ErrorCode::closed) {
       settle();
-    } else if (made.error().code == ErrorCode::busy ||
-               made.error().code == ErrorCode::not_found) {
+    } else if (made.error().code == ErrorCode::busy || made.error().code == ErrorCode::not_found) {
       fail("another master has been elected: " + made.error().message);
     } else {
       fail("the registry refused a write: " + made.error().message);
