@@ -19,6 +19,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Cluster, Failed, leading_coordinator, wait_for  # noqa: E402
 from v1_framework import Framework  # noqa: E402
 
+import logging  # noqa: E402
+
 from kazoo.client import KazooClient  # noqa: E402
 from kazoo.exceptions import ConnectionLoss, KazooException, OperationTimeoutError, SessionExpiredError  # noqa: E402
 from kazoo.handlers.threading import KazooTimeoutError  # noqa: E402
@@ -213,6 +215,8 @@ def main():
     parser.add_argument('--zk', default='', help='existing ZooKeeper servers in place of our coordinators')
     parser.add_argument('--keep', action='store_true', help='keep the folder with logs and state')
     options = parser.parse_args()
+    # Lost connections are what this is about; the client need not tell each of them.
+    logging.getLogger('kazoo').setLevel(logging.CRITICAL)
     if options.zk:
         options.kinds = ','.join(k for k in options.kinds.split(',') if k.endswith('master'))
     extra = {'zk': options.zk} if options.zk else {}
