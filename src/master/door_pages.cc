@@ -165,6 +165,22 @@ bool Door::handle_leader_page(const std::string& path, http::Request& request,
   return false;
 }
 
+namespace {
+
+// The page of another master of this cluster may read the leader's view: its own master sends it
+// here, or has died. No other site's page may.
+bool is_our_page(const std::string& origin, const Picture& picture) {
+  const auto is_of = [&](const std::string& address) { return origin == "http://" + address; };
+  for (const Identity& master : picture.masters) {
+    if (is_of(address_of(master))) {
+      return true;
+    }
+  }
+  return picture.failover.has_value() && is_of(picture.failover->from);
+}
+
+}  // namespace
+
 void Door::serve(LeaderPage page) {
   if (picture_ == nullptr || lane_.now() - picture_at_ > picture_age_max) {
     waiting_pages_.push_back(std::move(page));
@@ -196,6 +212,11 @@ void Door::serve(LeaderPage page) {
   }
   http::Response response = json(page.request, rendered->second);
   response.headers.set("X-Synod-Age-Ms", std::to_string((lane_.now() - picture_at_).millis()));
+  const std::string origin(page.request.headers.get("Origin"));
+  if (is_our_page(origin, *picture_)) {
+    response.headers.set("Access-Control-Allow-Origin", origin);
+    response.headers.set("Vary", "Origin");
+  }
   page.responder.respond(std::move(response));
 }
 
