@@ -16,11 +16,17 @@ constexpr Duration poll_interval = Duration::millis(20);
 // The supervisor gives each of four stages three seconds before it kills.
 constexpr Duration supervisor_patience = Duration::seconds(15);
 constexpr Duration task_patience = Duration::seconds(5);
+// For an executor to write down how its task ended.
+constexpr Duration note_patience = Duration::millis(300);
 
 using ports::RunningProcess;
 
 bool is_subcommand(const RunningProcess& process, const std::string& name) {
   return process.argv.size() > 1 && process.argv[0].ends_with("synod") && process.argv[1] == name;
+}
+
+bool is_executor(const RunningProcess& process) {
+  return is_subcommand(process, "executor") || is_subcommand(process, "shim");
 }
 
 bool is_server(const RunningProcess& process) {
@@ -89,12 +95,17 @@ int take_down(Session& session, const std::string& directory) {
     }
   }
   end_servers(session, directory);
-  // Executors first: they end their task with its grace, and the task's exit status is kept.
+  // Executors end their task with its grace and note its exit status in a file. Then they would
+  // wait for an agent to tell; there is none any more.
   signal_all(session, leftovers(session, directory), SIGTERM);
-  if (!wait_until(session, task_patience, [&] { return leftovers(session, directory).empty(); })) {
-    signal_all(session, leftovers(session, directory), SIGKILL);
-    wait_until(session, task_patience, [&] { return leftovers(session, directory).empty(); });
-  }
+  const auto only_executors = [&] {
+    const auto all = leftovers(session, directory);
+    return std::all_of(all.begin(), all.end(), is_executor);
+  };
+  wait_until(session, task_patience, only_executors);
+  wait_until(session, note_patience, [&] { return leftovers(session, directory).empty(); });
+  signal_all(session, leftovers(session, directory), SIGKILL);
+  wait_until(session, task_patience, [&] { return leftovers(session, directory).empty(); });
   const auto left = leftovers(session, directory);
   if (!left.empty()) {
     std::fprintf(stderr, "synod down: %zu processes of %s will not end (first pid %lld)\n",
