@@ -96,7 +96,7 @@ class Servers:
 
     def log_tails(self, lines=8):
         text = ''
-        for name in sorted(os.listdir(self.directory)):
+        for name in sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []:
             if name.endswith('.log'):
                 with open(os.path.join(self.directory, name), errors='replace') as f:
                     text += f'\n--- {name}\n' + ''.join(f.readlines()[-lines:])

@@ -1,7 +1,6 @@
 // libzookeeper-mt, unmodified, against the servers of ZK_ADDRESSES: every call of the C API that this
 // release of synod promises, a lock, an election, watches and sessions.
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,17 +65,12 @@ static int wait_for(Events *e, int *value, int wanted) {
   return reached;
 }
 
-static zhandle_t *start_session(Events *e, const clientid_t *id, int timeout) {
+static zhandle_t *open_session(Events *e, const clientid_t *id, int timeout) {
   memset(e, 0, sizeof *e);
   pthread_mutex_init(&e->mutex, NULL);
   pthread_cond_init(&e->change, NULL);
   zhandle_t *zh = zookeeper_init(hosts, on_event, timeout, id, e, 0);
   CHECK(zh != NULL);
-  return zh;
-}
-
-static zhandle_t *open_session(Events *e, const clientid_t *id, int timeout) {
-  zhandle_t *zh = start_session(e, id, timeout);
   CHECK(wait_for(e, &e->connected, 1));
   return zh;
 }
@@ -178,47 +172,54 @@ static void watches(void) {
   puts("  c: watches");
 }
 
-// A client that makes an ephemeral node and is killed: its session lives on for whoever knows the password.
-static clientid_t session_of_a_killed_process(void) {
+// A process that opens a session, makes an ephemeral node and ends without a word; the session's id.
+static clientid_t session_of_the_dead(const char *path) {
   int ends[2];
   clientid_t id;
   CHECK(pipe(ends) == 0);
-  const pid_t child = fork();
+  pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    Events events;
-    zhandle_t *zh = open_session(&events, NULL, 6000);
-    EXPECT(ZOK, zoo_create(zh, "/e", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0));
-    CHECK(zoo_recv_timeout(zh) == 6000);
+    Events e;
+    zhandle_t *zh = open_session(&e, NULL, 6000);
+    EXPECT(ZOK, zoo_create(zh, path, "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0));
     id = *zoo_client_id(zh);
-    CHECK(write(ends[1], &id, sizeof id) == sizeof id);
-    pause();
+    CHECK(write(ends[1], &id, sizeof id) == (ssize_t)sizeof id);
+    _exit(0);
   }
-  CHECK(read(ends[0], &id, sizeof id) == sizeof id);
-  CHECK(kill(child, SIGKILL) == 0);
-  CHECK(waitpid(child, NULL, 0) == child);
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(read(ends[0], &id, sizeof id) == (ssize_t)sizeof id);
   close(ends[0]);
   close(ends[1]);
   return id;
 }
 
 static void sessions(void) {
-  Events again_events, other;
+  Events mine, other;
   struct Stat stat;
-  const clientid_t id = session_of_a_killed_process();
+  // Attached elsewhere with id and password: the same session, its node is still there.
+  const clientid_t id = session_of_the_dead("/e");
   zhandle_t *watcher = open_session(&other, NULL, 6000);
-  zhandle_t *again = open_session(&again_events, &id, 6000);
-  CHECK(zoo_client_id(again)->client_id == id.client_id);
+  zhandle_t *zh = open_session(&mine, &id, 6000);
+  CHECK(zoo_client_id(zh)->client_id == id.client_id);
+  CHECK(zoo_recv_timeout(zh) == 6000);
   EXPECT(ZOK, zoo_wexists(watcher, "/e", on_event, &other, &stat));
   CHECK(stat.ephemeralOwner == id.client_id);
-  zookeeper_close(again);
+  zookeeper_close(zh);
   CHECK(wait_for(&other, &other.count, 1));
   CHECK(other.types[0] == ZOO_DELETED_EVENT);
-  // The session is gone for good: who comes with its id is told so.
-  Events late;
-  zhandle_t *refused = start_session(&late, &id, 6000);
-  CHECK(wait_for(&late, &late.expired, 1));
-  zookeeper_close(refused);
+  // Now it is gone: whoever attaches is told that it has expired.
+  memset(&mine, 0, sizeof mine);
+  zh = zookeeper_init(hosts, on_event, 6000, &id, &mine, 0);
+  CHECK(wait_for(&mine, &mine.expired, 1));
+  zookeeper_close(zh);
+  // A session that nobody speaks for expires by itself.
+  const clientid_t silent = session_of_the_dead("/silent");
+  EXPECT(ZOK, zoo_wexists(watcher, "/silent", on_event, &other, &stat));
+  CHECK(stat.ephemeralOwner == silent.client_id);
+  CHECK(wait_for(&other, &other.count, 2));
+  CHECK(other.types[1] == ZOO_DELETED_EVENT);
   zookeeper_close(watcher);
   puts("  c: sessions");
 }
@@ -337,10 +338,10 @@ int main(void) {
   CHECK(hosts != NULL);
   zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
   setvbuf(stdout, NULL, _IOLBF, 0);
+  sessions();  // first: it forks, and no other thread may run then
   operations();
   transactions();
   watches();
-  sessions();
   access_control();
   locks();
   election();
