@@ -193,7 +193,9 @@ void Applier::update_settings(const UpdateSettings& request) {
       state_.settings_[key] = value;
     }
     if (key == "config") {
+      // As an ensemble of ZooKeeper shows it: the text of the members, version -1.
       state_.tree_.set_data(config_path, value);
+      state_.tree_.edit(config_path, [](Node& n) { n.version = -1; });
     }
   }
 }

@@ -8,6 +8,7 @@
 //   close|attach|expire NAME       [seq= gen= nonce=] on any write replace what would be sent
 //   exists|get|ls|ls2|getacl|count|ephemerals NAME PATH
 //   watch NAME data|child|persistent|recursive PATH;  unwatch NAME children|data|any|... PATH
+//   settings KEY VALUE
 //   time MS;  epoch;  switch NAME on|off;  raw NAME code (a write that fails with the code)
 //   verify                         check(), and snapshot -> load -> snapshot is the same
 #include <fmt/format.h>
@@ -143,6 +144,9 @@ class Conversation final : public script::Handler {
     }
     if (verb == "epoch") {
       return write(Command{{}, {}, {}, {}, OpenEpoch{}});
+    }
+    if (verb == "settings") {
+      return write(Command{{}, {}, {}, {}, UpdateSettings{{{c.word(0), c.word(1)}}}});
     }
     if (verb == "verify") {
       return verify();
