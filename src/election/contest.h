@@ -29,6 +29,7 @@ class Election::Contest final : public std::enable_shared_from_this<Election::Co
   void abandon();
   void resign(std::function<void()> done);
   bool may_speak() const;
+  Instant may_speak_until() const;
 
   zkclient::Client& client() { return *client_; }
   const std::optional<Leader>& leader() const { return leader_; }

@@ -35,6 +35,7 @@ zkclient::Client& Election::client() { return contest_->client(); }
 const std::optional<Leader>& Election::leader() const { return contest_->leader(); }
 const std::optional<Leadership>& Election::leadership() const { return contest_->leadership(); }
 bool Election::may_speak() const { return contest_->may_speak(); }
+Instant Election::may_speak_until() const { return contest_->may_speak_until(); }
 void Election::resign(std::function<void()> done) { contest_->resign(std::move(done)); }
 
 Election::Contest::Contest(ports::Lane& lane, ports::Network& network, ElectionOptions options,
@@ -333,14 +334,15 @@ void Election::Contest::on_raised(const EpochRecord& record) {
 
 // --- silence
 
-bool Election::Contest::may_speak() const {
-  if (is_over() || !leadership_) {
-    return false;
+bool Election::Contest::may_speak() const { return lane_.now() <= may_speak_until(); }
+
+Instant Election::Contest::may_speak_until() const {
+  if (is_over() || !leadership_ || confirmed_at_ < must_confirm_after_) {
+    return Instant();
   }
-  const Instant now = lane_.now();
   const Duration third = client_->session_timeout() / 3;
-  return now - ticked_at_ <= third && now - confirmed_at_ <= third * 2 &&
-         confirmed_at_ >= must_confirm_after_;
+  const Instant until = std::min(ticked_at_ + third, confirmed_at_ + third * 2);
+  return lane_.now() <= until ? until : Instant();
 }
 
 void Election::Contest::tick() {

@@ -87,6 +87,10 @@ class Election {
   bool is_leader() const { return leadership().has_value(); }
   // Asked before anything is said to anybody; cheap. See I3.
   bool may_speak() const;
+  // Until when may_speak() holds if nothing more is heard: what parts on other Lanes are told.
+  // Rests on answers that reached the ensemble's leader, unlike Client::confirmed_at(), which a
+  // follower that was cut off may have given. Instant() while may_speak() is false.
+  Instant may_speak_until() const;
   // Closes the session, so that the next candidate need not wait; `done` when it is closed or after
   // a second at most. on_lost does not follow.
   void resign(std::function<void()> done);

@@ -103,8 +103,9 @@ class ElectionTest : public testing::Test {
 
 TEST_F(ElectionTest, the_first_leads_and_each_next_raises_the_epoch) {
   detect();
+  ASSERT_TRUE(real.eventually([&] { return seen == std::vector<std::string>{"none"}; }));
   Candidate& a = stand("a");
-  ASSERT_TRUE(real.eventually([&] { return a.leadership.has_value(); }));
+  ASSERT_TRUE(real.eventually([&] { return a.leadership && seen.back() == "a"; }));
   EXPECT_EQ(a.leader, "a");
   EXPECT_EQ(a.leadership->epoch, MasterEpoch(1));
   real.on_lane([&] { EXPECT_TRUE(a.election->may_speak()); });
@@ -120,6 +121,7 @@ TEST_F(ElectionTest, the_first_leads_and_each_next_raises_the_epoch) {
   EXPECT_EQ(b.leadership->lineage, a.leadership->lineage);
   real.on_lane([&] { EXPECT_FALSE(a.election->may_speak()); });
 
+  ASSERT_TRUE(real.eventually([&] { return seen.back() == "b"; }));
   bool resigned = false;
   real.on_lane([&] { b.election->resign([&] { resigned = true; }); });
   ASSERT_TRUE(real.eventually([&] { return resigned && c.leadership.has_value(); }));
@@ -151,8 +153,10 @@ TEST_F(ElectionTest, a_master_that_slept_is_silent_until_confirmed) {
   ASSERT_TRUE(real.eventually([&] { return a.leadership.has_value(); }));
   real.on_lane([&] {
     EXPECT_TRUE(a.election->may_speak());
+    EXPECT_LE(a.election->may_speak_until() - real.lane().now(), session_timeout / 3);
     ::usleep(900'000);  // the Lane stands still for more than a third of the session timeout
     EXPECT_FALSE(a.election->may_speak());  // before any timer could tell
+    EXPECT_EQ(a.election->may_speak_until(), Instant());
   });
   ASSERT_TRUE(real.eventually([&] { return a.spoken == (std::vector<bool>{false, true}); }));
   EXPECT_EQ(a.lost, 0);
