@@ -193,8 +193,7 @@ void Node::on_lost(const std::string& why) { seat_->end(why); }
 void Node::tick() {
   const Duration timeout = election_->client().session_timeout();
   if (election_->may_speak()) {
-    const Instant confirmed = election_->client().confirmed_at() + timeout * 2 / 3;
-    seat_->vouch(std::min(confirmed, ports_.seat.now() + timeout / 3));
+    seat_->vouch(election_->may_speak_until());
   }
   ports_.seat.cancel(tick_);
   tick_ = ports_.seat.after(timeout / 12, scope_.wrap([this] { tick(); }));
