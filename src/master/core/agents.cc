@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 #include "master/core/core.h"
+#include "master/core/validate.h"
+#include "resources/role.h"
 
 namespace synod::master::core {
 
@@ -84,6 +86,10 @@ Core::Agent& Core::add_agent(const AgentId& id) {
 }
 
 void Core::on(const AgentSubscribe& event) {
+  if (Violation broken = validate_agent(event)) {
+    refuse(event, Refused::Reason::invalid, *broken);
+    return;
+  }
   if (!event.id.empty()) {
     Agent* known = find(event.id);
     known != nullptr ? subscribe_known(*known, event) : subscribe_unknown(event.id, event);
@@ -92,7 +98,7 @@ void Core::on(const AgentSubscribe& event) {
   // Without an id, from the address of one we know: it never heard that it was admitted, or it was
   // wiped. In the first case nothing can run there yet.
   const auto same = agent_addresses_.find({event.info.ip, event.info.port});
-  if (same != agent_addresses_.end()) {
+  if (same != agent_addresses_.end() && at(same->second).info->hostname == event.info.hostname) {
     Agent& agent = at(same->second);
     if (agent.tasks.empty() && agent.executors.empty()) {
       subscribe_known(agent, event);
@@ -265,9 +271,9 @@ Resources bookable(const Account& account, const Resources& reported) {
   return amount;
 }
 
-std::string role_of(const Resources& resources, const FrameworkInfo& info) {
-  for (const resources::Resource& item : resources) {
-    if (!item.allocation_role.empty()) {
+std::string role_of(const Resources& reported, const FrameworkInfo& info) {
+  for (const resources::Resource& item : reported) {
+    if (!item.allocation_role.empty() && !resources::role_error(item.allocation_role)) {
       return item.allocation_role;
     }
   }
@@ -554,6 +560,9 @@ void Core::forget_agent(Agent& agent, TaskState aware, TaskState unaware, std::i
       TaskView view = view_of(task);
       view.state = status.state;
       framework.unreachable[task.view.id] = std::move(view);
+      if (framework.unreachable.size() > options_.unreachable_tasks_per_framework_max) {
+        framework.unreachable.erase(framework.unreachable.begin());
+      }
       framework.tasks.erase(task.view.id);
       agent.tasks.erase(agent.tasks.begin());
     } else {

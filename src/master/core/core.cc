@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "resources/role.h"
 
 namespace synod::master::core {
 
@@ -47,8 +48,10 @@ void Core::on(const Recovered& event) {
     lost_agents_[record.id] = {record.since, true};
   }
   for (const WeightRecord& record : event.registry.weights) {
-    weights_[record.role] = record.weight;
-    allocate(allocator::SetWeight{record.role, record.weight});
+    if (record.weight >= 1 && !resources::role_error(record.role)) {
+      weights_[record.role] = record.weight;
+      allocate(allocator::SetWeight{record.role, record.weight});
+    }
   }
   for (const FrameworkRecord& record : event.registry.frameworks) {
     recover_framework(record);
@@ -234,7 +237,7 @@ void Core::on(const UpdateWeights& event) {
   Pending pending;
   pending.kind = Pending::Kind::weights;
   for (const WeightRecord& record : event.weights) {
-    if (record.weight >= 1) {
+    if (record.weight >= 1 && !resources::role_error(record.role)) {
       pending.weights.push_back(record);
     }
   }

@@ -43,6 +43,7 @@ struct Options {
   bool root_submissions = true;
   std::size_t completed_frameworks_max = 50;
   std::size_t completed_tasks_per_framework_max = 1000;
+  std::size_t unreachable_tasks_per_framework_max = 1000;
   std::size_t lost_agents_max = 102'400;  // unreachable or gone, remembered
   // The allocator's: interval, mode, minimum offer, gathering.
   allocator::Options allocator;

@@ -428,7 +428,7 @@ class Model {
 
 TEST(MasterCore, never_gives_out_more_than_there_is) {
   Counters sum;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
     Model model(seed);
     ASSERT_EQ(model.play(600), "") << "seed " << seed;
     sum.offers_made += model.counters().offers_made;
@@ -438,11 +438,11 @@ TEST(MasterCore, never_gives_out_more_than_there_is) {
     sum.agents_reregistered += model.counters().agents_reregistered;
   }
   // The test is worth something only if all this happened, and often.
-  EXPECT_GT(sum.offers_made, 1000u);
-  EXPECT_GT(sum.offers_rescinded, 100u);
-  EXPECT_GT(sum.tasks_launched, 500u);
-  EXPECT_GT(sum.agents_unreachable, 20u);
-  EXPECT_GT(sum.agents_reregistered, 100u);
+  EXPECT_GT(sum.offers_made, 300u);
+  EXPECT_GT(sum.offers_rescinded, 30u);
+  EXPECT_GT(sum.tasks_launched, 150u);
+  EXPECT_GT(sum.agents_unreachable, 5u);
+  EXPECT_GT(sum.agents_reregistered, 30u);
 }
 
 }  // namespace

@@ -9,6 +9,20 @@ namespace synod::master::core {
 
 using State = FrameworkView::State;
 
+namespace {
+
+// Roles that cannot be are somebody's invention; what runs is booked all the same, in "*".
+FrameworkInfo with_possible_roles(FrameworkInfo info) {
+  if (validate_framework(info, {}, {}, true)) {
+    info.role.reset();
+    info.multi_roles.clear();
+    info.capabilities.multi_role = false;
+  }
+  return info;
+}
+
+}  // namespace
+
 Core::Framework* Core::find(const FrameworkId& id) {
   const auto it = framework_keys_.find(id);
   return it == framework_keys_.end() ? nullptr : &frameworks_.at(it->second);
@@ -77,7 +91,7 @@ void Core::recover_framework(const FrameworkRecord& record) {
     remember_completed(std::move(view));
     return;
   }
-  Framework& framework = add_framework(record.id, record.info);
+  Framework& framework = add_framework(record.id, with_possible_roles(record.info));
   const Duration timeout = record.info.failover_timeout.value_or(Duration());
   // One that was connected when the old master fell did not go away by itself: it gets at least as
   // long as the agents to come back. One that was gone already keeps what is left of its time.
@@ -103,7 +117,7 @@ Core::Framework& Core::reported_framework(const ReportedFramework& report) {
   if (Framework* known = find(report.id)) {
     return *known;
   }
-  Framework& framework = add_framework(report.id, report.info);
+  Framework& framework = add_framework(report.id, with_possible_roles(report.info));
   const Duration timeout = report.info.failover_timeout.value_or(Duration());
   wait_for(framework, std::max(timeout, options_.agent_reregister_timeout));
   return framework;

@@ -232,4 +232,64 @@ Violation validate_change(const FrameworkInfo& before, const FrameworkInfo& afte
   return std::nullopt;
 }
 
+namespace {
+
+Violation amounts_violation(const Resources& resources) {
+  for (const resources::Resource& item : resources) {
+    if (Violation broken = resources::resource_error(item)) {
+      return broken;
+    }
+  }
+  return std::nullopt;
+}
+
+Violation executor_violation(const ReportedExecutor& executor) {
+  if (Violation broken = id_violation("a framework id", executor.framework.value)) {
+    return broken;
+  }
+  if (Violation broken = id_violation("an executor id", executor.spec.id.value)) {
+    return broken;
+  }
+  return amounts_violation(executor.spec.resources);
+}
+
+Violation task_violation(const ReportedTask& task) {
+  if (Violation broken = id_violation("a framework id", task.framework.value)) {
+    return broken;
+  }
+  if (Violation broken = id_violation("a task id", task.id.value)) {
+    return broken;
+  }
+  return amounts_violation(task.resources);
+}
+
+}  // namespace
+
+Violation validate_agent(const AgentSubscribe& report) {
+  if (!report.id.empty()) {
+    if (Violation broken = id_violation("the agent id", report.id.value)) {
+      return broken;
+    }
+  }
+  if (Violation broken = amounts_violation(report.info.total)) {
+    return broken;
+  }
+  for (const ReportedFramework& framework : report.frameworks) {
+    if (Violation broken = id_violation("a framework id", framework.id.value)) {
+      return broken;
+    }
+  }
+  for (const ReportedExecutor& executor : report.executors) {
+    if (Violation broken = executor_violation(executor)) {
+      return broken;
+    }
+  }
+  for (const ReportedTask& task : report.tasks) {
+    if (Violation broken = task_violation(task)) {
+      return broken;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace synod::master::core

@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "master/core/types.h"
+#include "master/core/events.h"
 
 namespace synod::master::core {
 
@@ -57,5 +57,9 @@ Violation validate_framework(const FrameworkInfo& info,
 
 // What may not change when a framework subscribes again.
 Violation validate_change(const FrameworkInfo& before, const FrameworkInfo& after);
+
+// What an agent says of itself and of what it runs: ids, amounts. Everything is the word of a
+// stranger until this holds.
+Violation validate_agent(const AgentSubscribe& report);
 
 }  // namespace synod::master::core
