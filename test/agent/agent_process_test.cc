@@ -176,9 +176,9 @@ TEST_F(AgentProcess, a_task_runs_to_its_end) {
 
 TEST_F(AgentProcess, a_task_has_exactly_its_three_descriptors) {
   start_agent();
-  master_->launch("t1", "ls /proc/$$/fd | tr '\\n' ' '");
+  master_->launch("t1", "ls /proc/$$/fd");
   ASSERT_TRUE(reaches("t1", "STARTING RUNNING FINISHED"));
-  EXPECT_EQ(read_text(sandbox_file("t1", "stdout")), "0 1 2 ");
+  EXPECT_EQ(read_text(sandbox_file("t1", "stdout")), "0\n1\n2\n");
 }
 
 TEST_F(AgentProcess, a_kill_gives_its_grace_and_no_more) {

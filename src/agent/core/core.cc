@@ -82,8 +82,10 @@ void Core::finish_if_stopping() {
 
 void Core::run_action(const Action& action) {
   if (const auto* obey_later = std::get_if<Obey>(&action)) {
-    // A newer master may have been heard since.
-    if (options_.planted == PlantedBug::skip_master_epoch_check || obey_later->from == master_) {
+    // A newer master may have been heard since, or the connection may have ended: what a dead one
+    // said, REGISTERED above all, holds no more.
+    if (obey_later->connection == connection_ &&
+        (options_.planted == PlantedBug::skip_master_epoch_check || obey_later->from == master_)) {
       obey_if_registered(obey_later->command);
     }
   } else if (const auto* spawn = std::get_if<SpawnNow>(&action)) {
@@ -261,7 +263,8 @@ std::string Core::check() const {
     return "I4: registered before the master's epoch is durable";
   }
   for (const auto& [key, task] : tasks_) {
-    if (task.in_flight && (task.updates.empty() || task.updates.front().seq > durable_seq_)) {
+    if (task.in_flight && (task.updates.empty() || task.updates.front().seq > durable_seq_ ||
+                           task.acknowledged > durable_seq_)) {
       out << "I1, I2: " << key << " is in flight without a durable head";
       return out.str();
     }

@@ -87,6 +87,7 @@ struct Task {
   std::optional<ContainerId> container;  // none: it never had one (unknown or refused tasks)
   TaskState state = TaskState::staging;  // latest seen
   JournalSeq added;                      // its LaunchIntended or TaskAdded
+  JournalSeq acknowledged;               // its last UpdateAcknowledged
   bool delivered = false;                // LAUNCH was handed to the executor, in this life
   std::optional<Duration> kill;          // asked for, with this grace
   std::deque<PendingUpdate> updates;     // not acknowledged by the framework, oldest first
@@ -142,6 +143,7 @@ class Core {
   struct Obey {
     MasterIdentity from;
     Command command;
+    std::uint64_t connection = 0;  // it came down this one
   };
   struct SpawnNow {
     ContainerId container;
@@ -195,6 +197,7 @@ class Core {
   void answer_unknown(const TaskKey& key, Reason reason, const std::string& message);
   void renew_silence();
   void attempt_later();
+  void hang_up(const std::string& reason);
   void tick_link();
 
   // executors.cc: from launch to end
@@ -271,6 +274,7 @@ class Core {
   std::string stop_reason_;
   Link link_ = Link::none;
   bool master_detected_ = false;
+  std::uint64_t connection_ = 0;            // counts connections made and ended
   Instant link_deadline_ = Instant::max();  // next attempt, or the attempt's or the ping's limit
   Duration link_backoff_;
   Duration silence_limit_;

@@ -26,10 +26,17 @@ void Core::on(const MasterDetected&) {
 void Core::on(const MasterLost& event) {
   note(NoteLevel::info, "no connection to a master: " + event.reason);
   master_detected_ = event.detected;
+  ++connection_;
   for (auto& [key, task] : tasks_) {
     task.in_flight = false;
   }
   attempt_later();
+}
+
+// MasterLost follows, but nothing that waits for the journal may be obeyed until then.
+void Core::hang_up(const std::string& reason) {
+  ++connection_;
+  emit(Disconnect{reason});
 }
 
 void Core::attempt_later() {
@@ -60,14 +67,15 @@ void Core::tick_link() {
       }
       link_ = Link::subscribing;
       link_deadline_ = now_ + options_.registration_timeout;
+      ++connection_;
       emit(Subscribe{});
       return;
     case Link::subscribing:
-      emit(Disconnect{"the master did not answer the registration"});
+      hang_up("the master did not answer the registration");
       attempt_later();
       return;
     case Link::registered:
-      emit(Disconnect{"the master was silent for too long"});
+      hang_up("the master was silent for too long");
       attempt_later();
       return;
   }
@@ -79,7 +87,7 @@ void Core::on(const MasterSaid& event) {
   }
   renew_silence();
   after(options_.planted == PlantedBug::skip_master_epoch_check ? JournalSeq() : master_seq_,
-        Obey{event.from, event.command});
+        Obey{event.from, event.command, connection_});
 }
 
 // True if orders of this master may be obeyed once master_seq_ is durable (I4).
@@ -91,12 +99,12 @@ bool Core::heed(const MasterIdentity& from) {
     note(NoteLevel::error, "refused master " + words(from) + ": another lineage than " +
                                words(*master_) + "; start the agent with --accept_new_lineage if " +
                                "the registry was founded anew");
-    emit(Disconnect{"another lineage"});
+    hang_up("another lineage");
     return false;
   }
   if (master_ && from.lineage == master_->lineage && from.epoch < master_->epoch) {
     note(NoteLevel::warning, "refused master " + words(from) + ": deposed by " + words(*master_));
-    emit(Disconnect{"an older master_epoch"});
+    hang_up("an older master_epoch");
     return false;
   }
   if (!master_ || !(from == *master_)) {
@@ -116,7 +124,7 @@ bool Core::heed(const MasterIdentity& from) {
 void Core::obey(const Registered& command) {
   if (!agent_id_.empty() && command.agent_id != agent_id_) {
     note(NoteLevel::error, "the master calls us " + command.agent_id + ", but we are " + agent_id_);
-    emit(Disconnect{"another agent id"});
+    hang_up("another agent id");
     return;
   }
   if (agent_id_.empty()) {

@@ -152,13 +152,14 @@ Status Core::apply_one(const UpdateTaken& record, JournalSeq seq) {
   return {};
 }
 
-Status Core::apply_one(const UpdateAcknowledged& record, JournalSeq) {
+Status Core::apply_one(const UpdateAcknowledged& record, JournalSeq seq) {
   Task* task = find_task(record.task);
   if (task == nullptr || task->updates.empty() ||
       task->updates.front().update.uuid != record.uuid) {
     return misfit(record, "it is not the head of that task's updates");
   }
   task->updates.pop_front();
+  task->acknowledged = seq;
   task->in_flight = false;
   forget_if_done(record.task);
   return {};

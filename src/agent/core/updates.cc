@@ -79,7 +79,10 @@ void Core::take_update(const TaskKey& key, const std::string& executor, Update u
 // Sends the oldest update if none is in flight. If one is, and the end of the task is known by now,
 // the master hears of that at once.
 void Core::forward_head(Task& task) {
-  if (!registered() || task.updates.empty() || task.updates.front().seq > durable_seq_) {
+  // Not before the acknowledgement of the last one is durable either, whoever asks: after a crash
+  // the framework would hear the last one again, behind this one.
+  if (!registered() || task.updates.empty() || task.updates.front().seq > durable_seq_ ||
+      task.acknowledged > durable_seq_) {
     return;
   }
   TaskState latest = task.updates.front().update.state;
