@@ -200,7 +200,6 @@ void Journal::Impl::flush() {
   if (failed_ || !waiting_.has_value()) {
     return;
   }
-  const std::size_t segments = log_->segment_count();
   const Instant started = lane_.now();
   if (Status flushed = log_->flush(); !flushed.ok()) {
     if (flushed.error().code != ErrorCode::full) {
@@ -227,9 +226,7 @@ void Journal::Impl::flush() {
   }
   waiting_.reset();
   witness_later();
-  if (log_->segment_count() != segments) {
-    fill_later(options_.fill_interval);
-  }
+  fill_later(options_.fill_interval);
 }
 
 void Journal::Impl::retry_full() {

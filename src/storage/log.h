@@ -101,7 +101,8 @@ class Log {
   // the bytes went bad.
   Result<std::vector<SlotValue>> read(Slot from, Slot through, std::size_t size_bytes_max);
 
-  // One bounded step of preparing the next segment. True if there is more to do.
+  // One bounded step of preparing the next segment, once a quarter of the present one is used. True
+  // if there is more to do now.
   Result<bool> prepare_step();
 
   // Removes whole segments whose slots are all <= covered_through - keep, oldest first; a verified,

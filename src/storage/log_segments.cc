@@ -36,8 +36,11 @@ Status Log::Impl::start_segment(std::uint64_t generation) {
 }
 
 Result<bool> Log::Impl::prepare_step() {
-  // The first segment is small on purpose: it is not what the spare is for.
-  if (!options.fill_ahead || spare.ready || segments.empty() || fence.has_value()) {
+  if (!options.fill_ahead || spare.ready || fence.has_value()) {
+    return false;
+  }
+  // Not before it will be of use: a quiet log never writes 64 MiB of zeros.
+  if (segments.empty() || plan_offset < capacity(plan_generation) / 4) {
     return false;
   }
   const auto drop = [this](Error error) {
