@@ -86,6 +86,7 @@ struct Node::Parts {
     JournalOptions journal_options;
     journal_options.log_directory = options.config.data_log_dir + "/log";
     journal_options.snapshot_directory = options.config.data_dir + "/snapshots";
+    journal_options.log = options.log;
     journal_options.planted = options.planted;
     ports::Sender<JournalReport> to_engine(lanes.engine, [this](JournalReport report) {
       if (engine != nullptr) {
@@ -108,6 +109,7 @@ struct Node::Parts {
     }
     EngineOptions engine_opts = engine_options(options.config);
     engine_opts.planted = options.planted;
+    engine_opts.log_slots_kept = options.log_slots_kept;
     engine = std::make_unique<Engine>(EnginePorts{lanes.engine, lanes.network, shared, commands,
                                                   std::move(wakers), options.on_failed},
                                       std::move(engine_opts));

@@ -21,6 +21,7 @@
 #include "ports/gate.h"
 #include "ports/lane.h"
 #include "ports/network.h"
+#include "storage/log.h"
 
 namespace synod::coordinator {
 
@@ -38,6 +39,9 @@ struct NodePorts {
 struct NodeOptions {
   ZooConfig config;  // completed
   PlantedBug planted = PlantedBug::none;
+  // Sizes that no key of zoo.cfg sets; tests and the simulator make them small.
+  storage::LogOptions log;
+  std::uint64_t log_slots_kept = 20'000;  // behind the older snapshot, for laggards
   // On the engine's Lane. Told once each.
   std::function<void(const Error&)> on_failed = [](const Error&) {};
   std::function<void(const ports::Address&)> on_listening = [](const ports::Address&) {};
