@@ -24,6 +24,8 @@ struct Parameters {
   int operations = 100;
   Duration storm;
   std::int32_t session_timeout_ms = 4000;
+  std::uint64_t snapshot_count = 200;
+  int edge_lanes = 0;
   NetworkOptions network;
   FaultOptions faults;
   std::size_t lane_tasks_max = limits::lane_tasks_max;
@@ -35,6 +37,8 @@ Parameters draw_parameters(Prng prng) {
   p.clients = static_cast<int>(prng.between(2, 4));
   p.operations = static_cast<int>(prng.between(60, 160));
   p.storm = Duration::millis(prng.between(3000, 15000));
+  p.snapshot_count = prng.chance(1, 3) ? 100'000 : 20 + prng.below(300);
+  p.edge_lanes = static_cast<int>(prng.below(3));
   p.session_timeout_ms = static_cast<std::int32_t>(prng.between(1500, 5000));
   p.network.latency_max = Duration::micros(prng.between(100, 5000));
   p.network.chunk_lost_once_in = prng.chance(1, 3) ? 50 + prng.below(500) : 0;
@@ -57,14 +61,15 @@ Parameters draw_parameters(Prng prng) {
 
 std::string show(const Parameters& p) {
   return fmt::format(
-      "servers={} clients={} operations={} storm={}ms session={}ms latency={}us lost={} gap={}ms "
+      "servers={} edges={} snapshots={} clients={} operations={} storm={}ms session={}ms "
+      "latency={}us lost={} gap={}ms "
       "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={} "
       "turns={}",
-      p.servers, p.clients, p.operations, p.storm.millis(), p.session_timeout_ms,
-      p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis(),
-      p.faults.kill, p.faults.power, p.faults.power_at_operation, p.faults.power_all,
-      p.faults.pause, p.faults.isolate, p.faults.cut_links, p.faults.break_streams,
-      p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns);
+      p.servers, p.edge_lanes, p.snapshot_count, p.clients, p.operations, p.storm.millis(),
+      p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
+      p.faults.gap_max.millis(), p.faults.kill, p.faults.power, p.faults.power_at_operation,
+      p.faults.power_all, p.faults.pause, p.faults.isolate, p.faults.cut_links,
+      p.faults.break_streams, p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns);
 }
 
 WorldOptions world_options(const ScenarioOptions& options, const Parameters& parameters) {
@@ -143,6 +148,8 @@ class Run {
           ServerPlan plan;
           plan.id = machine.name()[1] - '0';
           plan.peers = peers_;
+          plan.snapshot_count = parameters_.snapshot_count;
+          plan.edge_lanes = parameters_.edge_lanes;
           plan.planted = options_.planted;
           return machine.start("coordinator",
                                [this, plan](SimProcess& process) { return start_(process, plan); });

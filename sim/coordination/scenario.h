@@ -27,6 +27,8 @@ struct ServerPlan {
   std::vector<ports::Address> peers;  // all of them, by id from 1
   std::uint16_t client_port = 2181;
   std::int32_t tick_ms = 500;
+  std::uint64_t snapshot_count = 200;  // slots between snapshots
+  int edge_lanes = 0;                  // 0: edges on the engine's own Lane
   PlantedBug planted = PlantedBug::none;
 };
 

@@ -247,23 +247,18 @@ void Framework::reconcile() {
   }));
 }
 
-// What is offered on one agent, and what runs there, never exceeds what it has.
-void Framework::check_agent(const std::string& agent) {
-  Amount sum;
+// What is offered on one host, and what runs there, never exceeds what it has.
+void Framework::check_host(const std::string& hostname) {
+  Amount sum = options_.running(hostname);
   for (const auto& [id, offer] : offers_) {
-    if (offer.agent == agent) {
+    if (offer.hostname == hostname) {
       sum.add(offer.amount);
     }
   }
-  for (const auto& [id, task] : tasks_) {
-    if (task.agent == agent && task.state == "TASK_RUNNING" && task.terminal.empty()) {
-      sum.add(task.amount);
-    }
-  }
   if (!sum.fits(options_.agent_total)) {
-    complaints_.push_back(
-        fmt::format("agent {} is offered and used beyond its total: cpus {} of {}", agent,
-                    sum.cpus_milli, options_.agent_total.cpus_milli));
+    complaints_.push_back(fmt::format(
+        "{} is offered and used beyond its total at {} ms: cpus {} of {}", hostname,
+        process_.world().here().millis(), sum.cpus_milli, options_.agent_total.cpus_milli));
   }
 }
 
@@ -271,9 +266,10 @@ void Framework::on_offers(const Json& event) {
   std::vector<std::string> fresh;
   for (const Json& offer : event["offers"].items()) {
     const std::string id = text_of(offer["id"]);
-    offers_[id] = Offer{text_of(offer["agent_id"]), amount_of(offer["resources"])};
+    offers_[id] = Offer{text_of(offer["agent_id"]), std::string(offer["hostname"].as_string()),
+                        amount_of(offer["resources"])};
     fresh.push_back(id);
-    check_agent(offers_[id].agent);
+    check_host(offers_[id].hostname);
   }
   for (const std::string& id : fresh) {
     // Some offers are kept for a while: they must not be given to anybody else meanwhile.
@@ -366,7 +362,6 @@ void Framework::on_update(const Json& status) {
     post(std::move(call), [](int) {});
   }
   if (state == "TASK_RUNNING") {
-    check_agent(task.agent);
     maybe_kill();
   }
 }

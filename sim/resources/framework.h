@@ -57,6 +57,9 @@ struct FrameworkOptions {
   Amount task_max{1500, 900'000};
   // Of every agent: what may be offered and used at once.
   Amount agent_total{4000, 4'000'000};
+  // What really runs on a host now. What the framework itself was told lags behind: a master may
+  // offer again what a task left whose end is still on its way.
+  std::function<Amount(const std::string& hostname)> running;
 };
 
 class Framework {
@@ -78,6 +81,7 @@ class Framework {
  private:
   struct Offer {
     std::string agent;
+    std::string hostname;
     Amount amount;
   };
 
@@ -93,7 +97,7 @@ class Framework {
   void reconcile();
   void watch_stream();
   void lose_stream();
-  void check_agent(const std::string& agent);
+  void check_host(const std::string& hostname);
   http::Json make_call(const std::string& type) const;
   void post(http::Json call, std::function<void(int status)> answered);
   void maybe_kill();

@@ -65,8 +65,12 @@ void Meddler::on_reply(const Operation& operation) {
   }
 }
 
-Auditor::Auditor(SimProcess& process, const coordination::ClientOptions& options)
-    : process_(process), lane_(process.main_lane()), client_(process, history_, *this, options) {}
+Auditor::Auditor(SimProcess& process, const coordination::ClientOptions& options,
+                 std::vector<ports::Address> masters)
+    : process_(process),
+      masters_(std::move(masters)),
+      lane_(process.main_lane()),
+      client_(process, history_, *this, options) {}
 
 void Auditor::on_ready() { audit_later(); }
 
@@ -87,6 +91,7 @@ void Auditor::audit() {
   if (client_.ready()) {
     suspects_.clear();
     epoch_.clear();
+    address_ = {};
     read_registry(Phase::registry);
   }
 }
@@ -115,22 +120,39 @@ void Auditor::on_reply(const Operation& operation) {
     read_buckets(children->children);
   } else if (data != nullptr && path.ends_with("/epoch")) {
     on_epoch(data->data.value_or(""));
+  } else if (data != nullptr && path == candidate_) {
+    on_candidate(data->data.value_or(""));
   } else if (data != nullptr && left_ > 0) {
     on_bucket(data->data.value_or(""));
   }
 }
 
+// Text lines, one of them "candidate PATH" (docs/formats/epoch.md): that node tells the address.
 void Auditor::on_epoch(const Bytes& data) {
-  mesos::registry::Epoch epoch;
-  if (!epoch.ParseFromString(data)) {
+  static constexpr std::string_view name = "\ncandidate ";
+  const std::size_t at = data.find(name);
+  const std::size_t end = data.find('\n', at + 1);
+  if (at == Bytes::npos || end == Bytes::npos) {
     complaints_.push_back("the epoch node cannot be read");
+    return;
   }
   if (phase_ == Phase::again && data != epoch_) {
     audit_later();  // another master leads by now
     return;
   }
   epoch_ = data;
-  address_ = epoch.address();
+  candidate_ = data.substr(at + name.size(), end - at - name.size());
+  if (phase_ == Phase::registry) {
+    client_.submit(OpCode::get_data, zkwire::PathWatchRequest{candidate_, false});
+  }
+}
+
+void Auditor::on_candidate(const Bytes& data) {
+  for (const ports::Address& master : masters_) {
+    if (data.find('"' + master.host + '"') != Bytes::npos) {
+      address_ = master;
+    }
+  }
 }
 
 void Auditor::read_buckets(const std::vector<std::string>& names) {
@@ -169,15 +191,14 @@ void Auditor::registry_read() {
     if (std::find(admitted_.begin(), admitted_.end(), agent) != admitted_.end()) {
       complaints_.push_back(fmt::format(
           "the registry holds agent {} as admitted, and master {}, which leads, does not know it",
-          agent, address_));
+          agent, to_string(address_)));
     }
   }
   audit_later();
 }
 
 void Auditor::ask_master() {
-  const auto endpoint = ports::parse_host_port(address_, 5050);
-  if (!endpoint.ok()) {
+  if (address_.port == 0) {
     audit_later();
     return;
   }
@@ -194,7 +215,7 @@ void Auditor::ask_master() {
     compare(state_);
   };
   HttpRequest request;
-  request.to = {endpoint->host, endpoint->port};
+  request.to = address_;
   request.method = "GET";
   request.path = "/slaves";
   lane_.after(Duration(), [old = std::move(http_)] {});

@@ -44,7 +44,8 @@ class Meddler final : public coordination::ClientListener {
 
 class Auditor final : public coordination::ClientListener {
  public:
-  Auditor(SimProcess& process, const coordination::ClientOptions& options);
+  Auditor(SimProcess& process, const coordination::ClientOptions& options,
+          std::vector<ports::Address> masters);
 
   const std::vector<std::string>& complaints() const { return complaints_; }
   int audits() const { return audits_; }
@@ -60,6 +61,7 @@ class Auditor final : public coordination::ClientListener {
   void audit();
   void read_registry(Phase phase);
   void on_epoch(const Bytes& data);
+  void on_candidate(const Bytes& data);
   void registry_read();
   void read_buckets(const std::vector<std::string>& names);
   void on_bucket(const Bytes& data);
@@ -67,11 +69,13 @@ class Auditor final : public coordination::ClientListener {
   void compare(const Bytes& state);
 
   SimProcess& process_;
+  std::vector<ports::Address> masters_;
   SimLane& lane_;
   coordination::History history_;
-  Bytes epoch_;           // as it was when the audit began
-  std::string address_;   // of the master of that epoch
-  std::size_t left_ = 0;  // buckets not read yet
+  Bytes epoch_;             // as it was when the audit began
+  std::string candidate_;   // whose epoch it is
+  ports::Address address_;  // of that master
+  std::size_t left_ = 0;    // buckets not read yet
   std::vector<std::string> admitted_;
   std::vector<std::string> suspects_;  // admitted, and unknown to the master
   Phase phase_ = Phase::idle;

@@ -201,6 +201,7 @@ class Run {
     FrameworkOptions framework;
     framework.masters = masters_;
     framework.tasks = parameters_.tasks;
+    framework.running = [this](const std::string& hostname) { return witness_.running(hostname); };
     process_ = &client_->start("framework", [framework](SimProcess& process) {
       return std::make_shared<Framework>(process, framework);
     });
@@ -210,8 +211,8 @@ class Run {
     meddler_ = &client_->start("meddler", [client](SimProcess& process) {
       return std::make_shared<Meddler>(process, client);
     });
-    auditor_ = &client_->start("auditor", [client](SimProcess& process) {
-      return std::make_shared<Auditor>(process, client);
+    auditor_ = &client_->start("auditor", [this, client](SimProcess& process) {
+      return std::make_shared<Auditor>(process, client, masters_);
     });
     world_.run_for(Duration::millis(50));
   }

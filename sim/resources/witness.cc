@@ -75,12 +75,7 @@ void Witness::on_start(SimProcess& process) {
   run.machine = process.machine().name();
   run.began = world_.here();
   runs_.push_back(run);
-  Amount used;
-  for (const RunRecord& other : runs_) {
-    if (other.machine == run.machine && !other.ended) {
-      used.add(other.amount);
-    }
-  }
+  const Amount used = running(run.machine);
   if (!used.fits(agent_total_)) {
     complaints_.push_back(fmt::format("{} uses {} thousandths of a cpu, its agent has {}: {}",
                                       run.machine, used.cpus_milli, agent_total_.cpus_milli,
@@ -92,6 +87,16 @@ void Witness::on_start(SimProcess& process) {
     record.status = *ended.status();
     record.power_lost = !ended.machine().powered();
   });
+}
+
+Amount Witness::running(const std::string& machine) const {
+  Amount used;
+  for (const RunRecord& run : runs_) {
+    if (run.machine == machine && !run.ended) {
+      used.add(run.amount);
+    }
+  }
+  return used;
 }
 
 std::vector<std::string> judge(const Witness& witness, const Framework& framework) {

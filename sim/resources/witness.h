@@ -31,6 +31,8 @@ class Witness {
   ~Witness();
 
   const std::vector<RunRecord>& runs() const { return runs_; }
+  // Of all that runs there now.
+  Amount running(const std::string& machine) const;
   // Found while it happened: more in use at once on a machine than it has.
   const std::vector<std::string>& complaints() const { return complaints_; }
 

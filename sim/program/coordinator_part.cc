@@ -1,0 +1,56 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "coordinator/node.h"
+#include "sim/program/parts.h"
+
+namespace synod::sim {
+namespace {
+
+std::string zoo_cfg(const coordination::ServerPlan& plan, std::uint64_t snapshot_count) {
+  std::string text = fmt::format(
+      "tickTime={}\ninitLimit=10\nsyncLimit=5\ndataDir=/data\ndataLogDir=/datalog\n"
+      "clientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nsnapCount={}\n",
+      plan.tick_ms, plan.client_port, plan.peers[static_cast<std::size_t>(plan.id - 1)].host,
+      snapshot_count);
+  for (std::size_t i = 0; i < plan.peers.size(); ++i) {
+    text += fmt::format("server.{}={}:{}:3888\n", i + 1, plan.peers[i].host, plan.peers[i].port);
+  }
+  return text;
+}
+
+}  // namespace
+
+Program start_coordinator(SimProcess& process, const coordination::ServerPlan& plan) {
+  auto config = coordinator::parse_zoo_config(zoo_cfg(plan, plan.snapshot_count));
+  SYNOD_CHECK(config.ok());
+  config->my_id = NodeId(static_cast<std::uint32_t>(plan.id));
+  SYNOD_CHECK(coordinator::complete_zoo_config(*config, std::nullopt).ok());
+  SimLane& engine = process.main_lane();
+  std::vector<ports::Lane*> edges;
+  // As on two cores, one Lane for both, or as on more, edges of their own.
+  for (int i = 0; i < plan.edge_lanes; ++i) {
+    edges.push_back(&process.add_lane(fmt::format("edge{}", i)));
+  }
+  if (edges.empty()) {
+    edges.push_back(&engine);
+  }
+  coordinator::NodePorts ports{engine,         process.add_lane("journal"),
+                               edges,          process.network(),
+                               process.disk(), process.gate()};
+  coordinator::NodeOptions options;
+  options.config = std::move(config).value();
+  options.planted = plan.planted;
+  options.log.first_segment_size_bytes = 64 << 10;
+  options.log.segment_size_bytes = 256 << 10;
+  options.log.fill_step_size_bytes = 16 << 10;
+  options.on_failed = [&process](const Error& error) {
+    process.main_lane().log().error("node", "failed: {}", to_string(error));
+    process.exit(1);
+  };
+  return std::make_shared<coordinator::Node>(std::move(ports), std::move(options));
+}
+
+}  // namespace synod::sim

@@ -1,0 +1,18 @@
+// The real parts of a cluster on simulated ports: what cli does with threads and sockets.
+#pragma once
+
+#include "sim/coordination/scenario.h"
+#include "sim/machine.h"
+#include "sim/resources/scenario.h"
+
+namespace synod::sim {
+
+// A coordinator, its configuration read from the text of a zoo.cfg.
+Program start_coordinator(SimProcess& process, const coordination::ServerPlan& plan);
+
+Program start_master(SimProcess& process, const resources::MasterPlan& plan);
+Program start_agent(SimProcess& process, const resources::AgentPlan& plan);
+// What they start: `synod executor`, `synod sentinel`.
+void register_programs(World& world);
+
+}  // namespace synod::sim
