@@ -51,7 +51,7 @@ def order_of_checks(pair):
     pair.call('root', 'create', create(f'{r}/e', flags=1))
     pair.call('root', 'create', create(f'{r}/e/c'))
     pair.call('root', 'create', create(f'{r}/e'))
-    for path in ('/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config', 'relative', '', None, f'{r}/a/', f'{r}/'):
+    for path in ('/', '/zookeeper', '/zookeeper/quota', 'relative', '', None, f'{r}/a/', f'{r}/'):
         for version in (-1, 7):
             pair.call('root', 'delete', buffer(path) + integer(version))
             pair.call('root', 'setData', buffer(path) + buffer('x') + integer(version if path != '/' else 7))

@@ -38,8 +38,6 @@ struct NodePorts {
 
 struct NodeOptions {
   ZooConfig config;  // completed
-  // Segment sizes; the simulator wants small ones.
-  storage::LogOptions log;
   PlantedBug planted = PlantedBug::none;
   // Sizes that no key of zoo.cfg sets; tests and the simulator make them small.
   storage::LogOptions log;

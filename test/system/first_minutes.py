@@ -67,7 +67,11 @@ class Session:
         self.c.run('kill', 'huge')
 
     def pids(self):
-        return {t['id']: t['pid'] for t in self.c.status()['tasks'] if t['state'] == 'TASK_RUNNING'}
+        """Of the running tasks; a new master hears of them a moment after the tasks themselves."""
+        def known():
+            pids = {t['id']: t['pid'] for t in self.c.status()['tasks'] if t['state'] == 'TASK_RUNNING'}
+            return pids if all(pids.values()) else None
+        return wait_for('the pids of all tasks', known)
 
     def survives_the_leading_master(self):
         before = self.pids()
