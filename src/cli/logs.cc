@@ -17,6 +17,8 @@ using http::Json;
 
 constexpr Duration follow_interval = Duration::millis(200);
 constexpr std::int64_t last_line_bytes = 4096;
+// How old the masters' picture may be, and a little.
+constexpr Duration picture_age_max = Duration::millis(120);
 
 // The newest launch of a task: by its id, or by the name under which users know it.
 const Json* newest_task(const ClusterView& view, const std::string& task) {
@@ -48,24 +50,38 @@ std::string address_of_agent(const ClusterView& view, std::string_view agent_id)
 LogTail::LogTail(Session& session, const Target& target, std::string task, std::string stream)
     : session_(session), target_(target), task_(std::move(task)), stream_(std::move(stream)) {}
 
+void LogTail::read_launch(const Launch& launch) {
+  if (launch.task_id != launch_.task_id) {
+    launch_ = launch;
+    agent_.clear();
+  }
+}
+
 // Finds the agent; a newer launch of the task starts a new file.
 bool LogTail::locate() {
+  if (launch_ && !agent_.empty()) {
+    return true;
+  }
   const auto view = read_cluster_view(session_, target_);
   if (!view.ok()) {
     error_ = view.error();
     return !agent_.empty();
   }
-  const Json* task = newest_task(*view, task_);
-  if (task == nullptr) {
-    error_ = Error{ErrorCode::not_found, "no task \"" + task_ + "\" is known"};
-    return !agent_.empty();
+  Launch launch = launch_;
+  if (!launch) {
+    const Json* task = newest_task(*view, task_);
+    if (task == nullptr) {
+      error_ = Error{ErrorCode::not_found, "no task \"" + task_ + "\" is known"};
+      return !agent_.empty();
+    }
+    launch = Launch{std::string((*task)["id"].as_string()),
+                    std::string((*task)["agent_id"].as_string())};
   }
-  const std::string id((*task)["id"].as_string());
-  if (id != task_id_) {
-    task_id_ = id;
+  if (launch.task_id != task_id_) {
+    task_id_ = launch.task_id;
     offset_ = 0;
   }
-  agent_ = address_of_agent(*view, (*task)["agent_id"].as_string());
+  agent_ = address_of_agent(*view, launch.agent_id);
   if (agent_.empty()) {
     error_ = Error{ErrorCode::unreachable, "the agent of " + task_ + " is not registered"};
   }
@@ -99,18 +115,27 @@ bool LogTail::print_new(std::FILE* to) {
   }
 }
 
-std::string last_log_line(Session& session, const Target& target, const std::string& task,
+Launch newest_launch(const Json& app, const std::string& task) {
+  Launch newest;
+  for (const Json& note : app["notes"].items()) {
+    if (note["task"].as_string() == task && !note["task_id"].as_string().empty()) {
+      newest = Launch{std::string(note["task_id"].as_string()),
+                      std::string(note["agent_id"].as_string())};
+    }
+  }
+  return newest;
+}
+
+std::string last_log_line(Session& session, const Target& target, const Launch& launch,
                           const std::string& stream) {
   const auto view = read_cluster_view(session, target);
-  const Json* found = view.ok() ? newest_task(*view, task) : nullptr;
-  if (found == nullptr) {
+  const std::string agent = view.ok() ? address_of_agent(*view, launch.agent_id) : "";
+  if (agent.empty()) {
     return "";
   }
-  const auto piece =
-      session.get(address_of_agent(*view, (*found)["agent_id"].as_string()),
-                  fmt::format("/synod/v1/logs?task={}&stream={}&offset=-{}",
-                              http::percent_encode(std::string((*found)["id"].as_string())), stream,
-                              last_line_bytes));
+  const auto piece = session.get(
+      agent, fmt::format("/synod/v1/logs?task={}&stream={}&offset=-{}",
+                         http::percent_encode(launch.task_id), stream, last_line_bytes));
   if (!piece.ok()) {
     return "";
   }
@@ -163,11 +188,15 @@ int logs_main(const std::vector<std::string>& arguments) {
   if (!target.ok()) {
     return fail("logs", target.error());
   }
-  const auto view = read_cluster_view(session, *target);
+  auto view = read_cluster_view(session, *target);
+  auto tasks = view.ok() ? tasks_named(*view, names.front()) : std::set<std::string>();
+  if (view.ok() && tasks.empty() && session.wait(picture_age_max)) {
+    view = read_cluster_view(session, *target);  // it may have been launched since
+    tasks = view.ok() ? tasks_named(*view, names.front()) : std::set<std::string>();
+  }
   if (!view.ok()) {
     return fail("logs", view.error());
   }
-  const auto tasks = tasks_named(*view, names.front());
   if (tasks.empty()) {
     return fail("logs", Error{ErrorCode::not_found, "no task \"" + names.front() + "\" is known"},
                 "synod ps");

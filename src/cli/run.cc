@@ -207,7 +207,9 @@ class Follower {
   int ended(const Json& app, const Json& note) {
     const std::string task(note["task"].as_string());
     std::string line = fmt::format(" {} failed {}", task, note["text"].as_string());
-    const std::string last = last_log_line(session_, target_, task, "stderr");
+    const Launch launch{std::string(note["task_id"].as_string()),
+                        std::string(note["agent_id"].as_string())};
+    const std::string last = last_log_line(session_, target_, launch, "stderr");
     if (!last.empty()) {
       line += "   last line of stderr: " + last;
     }
@@ -258,6 +260,10 @@ int run_in_foreground(Session& session, const Target& target, const std::string&
     if (app.ok() && !(*app)["tasks"].items().empty()) {
       phase = (*app)["tasks"].items().front()["phase"].as_string();
       last = (*app)["tasks"].items().front()["last"].as_string();
+    }
+    if (const Launch launch = app.ok() ? newest_launch(*app, name + ".1") : Launch()) {
+      out.read_launch(launch);
+      err.read_launch(launch);
     }
     out.print_new(stdout);
     err.print_new(stderr);

@@ -256,6 +256,8 @@ Json Api::services_app(const core::Core::Entry& entry) const {
       notes.push(Json::object({{"sequence", note.sequence},
                                {"at_ms", note.at_ms},
                                {"task", task},
+                               {"task_id", note.note.task_id},
+                               {"agent_id", note.note.agent_id},
                                {"kind", note.note.kind},
                                {"text", note.note.text}}));
     }

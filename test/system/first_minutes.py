@@ -46,7 +46,15 @@ class Session:
         except OSError:
             return None
 
+    def shows_the_output_of_a_short_run(self):
+        for i in range(5):
+            self.c.status()  # the masters' picture is fresh, and will not know the run when it has ended
+            out = self.c.run('run', '--foreground', '--', f'echo out {i}; echo err {i} >&2')
+            if (out.stdout, out.stderr) != (f'out {i}\n', f'err {i}\n'):
+                raise Failed(f'run --foreground printed {out.stdout!r} and {out.stderr!r}')
+
     def tells_why_a_task_fails(self):
+        self.c.status()
         out = self.c.run('run', '--name', 'bad', '--', 'sh', '-c', 'echo no such table >&2; exit 3', check=False)
         if out.returncode != 1:
             raise Failed(f'a failing task should give exit code 1, not {out.returncode}: {out.stdout}{out.stderr}')
@@ -150,7 +158,7 @@ def main():
     try:
         with Cluster(options.synod, keep=options.keep) as cluster:
             session = Session(cluster)
-            for step in ['runs_a_service', 'tells_why_a_task_fails', 'tells_why_a_task_waits',
+            for step in ['runs_a_service', 'shows_the_output_of_a_short_run', 'tells_why_a_task_fails', 'tells_why_a_task_waits',
                          'survives_the_leading_master', 'survives_the_leading_coordinator', 'survives_a_silent_master',
                          'wrong_commands_are_told_apart', 'shows_a_page', 'goes_down', 'comes_back']:
                 started = time.monotonic()

@@ -165,7 +165,7 @@ void Core::on(const Put& event, Effects& effects) {
     }
   }
   effects.push_back(
-      Note{entry.app.name, 0, "wanted", std::to_string(entry.app.instances) + " wanted"});
+      Note{entry.app.name, 0, "wanted", std::to_string(entry.app.instances) + " wanted", "", ""});
   waiters_[store(entry, effects)] = Waiter{event.request, ""};
 }
 
@@ -362,7 +362,8 @@ void Core::on(const Update& event, Effects& effects) {
   }
   if (event.state == TaskState::running && instance->phase == Phase::launching) {
     set_phase(*instance, Phase::running, event.now);
-    effects.push_back(Note{entry->app.name, instance->index, "running", "running"});
+    effects.push_back(Note{entry->app.name, instance->index, "running", "running",
+                           instance->task_id, instance->agent_id});
   } else if (instance->phase == Phase::launching) {
     instance->until = event.now + ask_again_after;
   }
@@ -374,10 +375,11 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
   const bool recovered = instance.phase == Phase::running && lived >= healthy_after;
   tasks_.erase(instance.task_id);
   instance.last = end_in_words(event);
-  instance.task_id.clear();
   effects.push_back(
       Note{entry.app.name, instance.index, asked ? "killed" : "ended",
-           "after " + in_words(Duration::millis(lived.millis())) + ": " + instance.last});
+           "after " + in_words(Duration::millis(lived.millis())) + ": " + instance.last,
+           instance.task_id, instance.agent_id});
+  instance.task_id.clear();
   if (asked || event.state == TaskState::lost) {
     // Ours to end, or nobody's fault: it starts again at once if it is still wanted.
     set_phase(instance, Phase::waiting, event.now);
@@ -403,9 +405,9 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
 void Core::after_failure(Entry& entry, Instance& instance, Instant now, Effects& effects) {
   if (instance.failures > entry.app.restarts_max) {
     set_phase(instance, Phase::failed, now);
-    effects.push_back(
-        Note{entry.app.name, instance.index, "gave_up",
-             "gave up after " + std::to_string(entry.app.restarts_max) + " restarts"});
+    effects.push_back(Note{entry.app.name, instance.index, "gave_up",
+                           "gave up after " + std::to_string(entry.app.restarts_max) + " restarts",
+                           "", ""});
     return;
   }
   Duration pause = entry.app.backoff_first;
@@ -419,7 +421,8 @@ void Core::after_failure(Entry& entry, Instance& instance, Instant now, Effects&
   effects.push_back(Note{entry.app.name, instance.index, "restarting",
                          "restarting in " + in_words(pause) + " (" +
                              std::to_string(instance.failures) + " of " +
-                             std::to_string(entry.app.restarts_max) + ")"});
+                             std::to_string(entry.app.restarts_max) + ")",
+                         "", ""});
 }
 
 void Core::launch(Pending pending, Instant now, Effects& effects) {
@@ -431,7 +434,8 @@ void Core::launch(Pending pending, Instant now, Effects& effects) {
     for (std::uint32_t port : instance.ports) {
       where += ":" + std::to_string(port);
     }
-    effects.push_back(Note{entry.app.name, instance.index, "launched", "launched " + where});
+    effects.push_back(Note{entry.app.name, instance.index, "launched", "launched " + where,
+                           instance.task_id, instance.agent_id});
   }
   effects.push_back(
       Accept{pending.offer_id, pending.agent_id, entry.app, std::move(pending.tasks)});

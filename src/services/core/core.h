@@ -142,6 +142,9 @@ struct Note {
   std::uint32_t index = 0;  // 0: the app as a whole
   std::string kind;  // "launched", "running", "ended", "restarting", "gave_up", "killed", "wanted"
   std::string text;
+  // Of the launch it tells of, for whoever wants its output; empty for what is of no one launch.
+  std::string task_id;
+  std::string agent_id;
 };
 
 using Effect = std::variant<Accept, Decline, Suppress, Revive, Kill, Acknowledge, Reconcile, Store,
