@@ -96,6 +96,7 @@ void Core::on(const Lead& event, Effects& effects) {
 void Core::on(const Subscribed& event, Effects& effects) {
   subscribed_ = true;
   suppressed_ = false;
+  offered_ = false;
   Reconcile explicit_ones;
   for (auto& [task, place] : tasks_) {
     Instance& instance = apps_[place.first].instances[place.second];
@@ -304,7 +305,8 @@ std::uint64_t Core::waiting_count() const {
   return count;
 }
 
-// Offers flow only while somebody waits for one.
+// Offers flow only while somebody waits for one, and until the first has come: it shows that this
+// master gives out again, which the failover's account waits for.
 void Core::want_offers(Effects& effects) {
   if (!subscribed_) {
     return;
@@ -312,10 +314,11 @@ void Core::want_offers(Effects& effects) {
   const bool wanted = waiting_count() > 0;
   if (wanted && suppressed_) {
     effects.push_back(Revive{});
-  } else if (!wanted && !suppressed_) {
+    suppressed_ = false;
+  } else if (!wanted && !suppressed_ && offered_) {
     effects.push_back(Suppress{});
+    suppressed_ = true;
   }
-  suppressed_ = !wanted;
 }
 
 void Core::set_timer(Effects& effects) {

@@ -220,6 +220,7 @@ class Core {
   bool leading_ = false;
   bool subscribed_ = false;
   bool suppressed_ = false;
+  bool offered_ = false;  // since the last Subscribed
 };
 
 std::ostream& operator<<(std::ostream& out, const Effect& effect);

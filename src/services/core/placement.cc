@@ -95,6 +95,7 @@ bool Core::match(const Offer& offer, Instant now, Effects& effects) {
 }
 
 void Core::on(const Offers& event, Effects& effects) {
+  offered_ = true;
   std::vector<Offer> offers = event.offers;
   while (!offers.empty()) {
     // The agent with the fewest of our tasks first, then the roomiest, then by name.
