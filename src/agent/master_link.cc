@@ -14,9 +14,17 @@ namespace {
 using mesos::internal::AgentCall;
 using mesos::internal::MasterEvent;
 
-// Calls under way at once. Their order does not matter: of each task only one update is in flight.
+// Calls under way at once. They may overtake each other.
 constexpr std::size_t calls_in_flight_max = 8;
 constexpr int redirects_max = 3;
+
+std::string task_of(const AgentCall& call) {
+  if (call.type() != AgentCall::UPDATE) {
+    return "";
+  }
+  const auto& update = call.update().update();
+  return update.framework_id().value() + '/' + update.status().task_id().value();
+}
 
 }  // namespace
 
@@ -49,7 +57,7 @@ void MasterLink::open() {
   stream_scope_.reset();
   retire(std::move(stream_));
   for (auto& [id, post] : posts_) {
-    retire(std::move(post));
+    retire(std::move(post.call));
   }
   posts_.clear();
   in_flight_ = 0;
@@ -146,7 +154,7 @@ void MasterLink::lose(const std::string& reason) {
   stream_scope_.reset();
   retire(std::move(stream_));
   for (auto& [id, post] : posts_) {
-    retire(std::move(post));
+    retire(std::move(post.call));
   }
   posts_.clear();
   in_flight_ = 0;
@@ -170,25 +178,36 @@ void MasterLink::send(AgentCall call) {
   set_identity(identity_, call.mutable_epoch());
   call.set_stream_id(stream_id_);
   call.mutable_agent_id()->set_value(agent_id_);
-  calls_.push_back(mesos::encode_protobuf(call));
+  calls_.push_back({task_of(call), mesos::encode_protobuf(call)});
   post_next();
 }
 
+bool MasterLink::may_post(const Queued& queued) const {
+  return queued.task.empty() || std::none_of(posts_.begin(), posts_.end(), [&](const auto& post) {
+           return post.second.task == queued.task;
+         });
+}
+
 void MasterLink::post_next() {
-  while (!calls_.empty() && in_flight_ < calls_in_flight_max) {
+  while (in_flight_ < calls_in_flight_max) {
+    const auto next = std::find_if(calls_.begin(), calls_.end(),
+                                   [this](const Queued& queued) { return may_post(queued); });
+    if (next == calls_.end()) {
+      return;
+    }
+    Queued queued = std::move(*next);
+    calls_.erase(next);
     http::Request request;
     request.method = "POST";
     request.target = mesos::agent_path;
     request.headers = {{"Content-Type", mesos::protobuf_type}};
-    request.body = std::move(calls_.front());
-    calls_.pop_front();
+    request.body = std::move(queued.body);
     ++in_flight_;
     const std::uint64_t id = ++posts_made_;
-    posts_[id] =
-        client_.request(master_, std::move(request), http::CallOptions{},
-                        stream_scope_.wrap([this, id](const Result<http::Response>& answer) {
-                          posted(id, answer);
-                        }));
+    posts_[id] = {std::move(queued.task),
+                  client_.request(
+                      master_, std::move(request), http::CallOptions{},
+                      stream_scope_.wrap([this, id](const auto& answer) { posted(id, answer); }))};
   }
 }
 
@@ -197,7 +216,7 @@ void MasterLink::posted(std::uint64_t id, const Result<http::Response>& answer) 
   if (post == posts_.end()) {
     return;
   }
-  retire(std::move(post->second));
+  retire(std::move(post->second.call));
   posts_.erase(post);
   --in_flight_;
   if (!answer.ok()) {

@@ -3,6 +3,8 @@
 // Source      mesos/internal.proto.
 // Invariants  M1 nothing of an older stream is handed on once a newer SUBSCRIBE was sent.
 //             M2 every call names the epoch and stream that registered us.
+//             M3 of each task's updates only one is under way: the next is posted after the answer,
+//                so that a repeated one cannot arrive behind its successor.
 // Threads     Confined to its Lane; callbacks come on later turns.
 #pragma once
 
@@ -54,6 +56,14 @@ class MasterLink {
 
  private:
   struct Decoder;
+  struct Queued {
+    std::string task;  // whose update it is; empty for any other call
+    Bytes body;
+  };
+  struct Post {
+    std::string task;
+    std::unique_ptr<http::Call> call;
+  };
 
   void open();
   void on_head(const http::Response& head);
@@ -63,6 +73,7 @@ class MasterLink {
   void lose(const std::string& reason);
   void retire(std::unique_ptr<http::Call> call);
   void post_next();
+  bool may_post(const Queued& queued) const;
   void posted(std::uint64_t id, const Result<http::Response>& answer);
 
   ports::Lane& lane_;
@@ -79,8 +90,8 @@ class MasterLink {
   std::string stream_id_;
   std::string agent_id_;
   core::MasterIdentity identity_;
-  std::deque<Bytes> calls_;
-  std::map<std::uint64_t, std::unique_ptr<http::Call>> posts_;
+  std::deque<Queued> calls_;
+  std::map<std::uint64_t, Post> posts_;
   std::uint64_t posts_made_ = 0;
   std::size_t in_flight_ = 0;
   ports::Scope stream_scope_;
