@@ -276,6 +276,15 @@ void Core::obey(const UpdateFramework& command) {
   if (it != frameworks_.end() && !(it->second == command.framework)) {
     persist(FrameworkChanged{command.framework});
   }
+  // It subscribed again, maybe after a long absence: what it has not acknowledged it hears now, and
+  // not when the next attempt would be due, which may be minutes away.
+  for (auto task = tasks_.lower_bound(TaskKey{command.framework.id, ""});
+       task != tasks_.end() && task->first.framework == command.framework.id; ++task) {
+    if (task->second.in_flight) {
+      task->second.in_flight = false;
+      forward_head(task->second);
+    }
+  }
 }
 
 void Core::obey(const Ping& command) { emit(ToMaster{Pong{command.number}}); }

@@ -7,6 +7,7 @@
 //   registered [id=a1]   from=EPOCH or LINEAGE.EPOCH with every master's word
 //   launch TASK [executor=e custom] [aware]    kill TASK [grace=ms]    ack TASK uN
 //   reconcile t1,t2    ping    shutdown-executor e    shutdown-framework    shutdown
+//   update-framework                  the framework subscribed (again) at the master
 //   durable [upto=N]                  the journal is flushed (so far)
 //   spawned e [pid=N] | spawn-failed e | gone e [code=|signal=] [exit=...]
 //   subscribe e [tasks=t1,t2] [updates=t1:TASK_RUNNING:u1,...] | update e TASK STATE uN | break e
@@ -117,6 +118,11 @@ class AgentScript : public script::Handler {
       for (const std::string& task : split(command.word(0), ',')) {
         said.tasks.push_back(TaskKey{framework(command), task});
       }
+      return say(command, said);
+    }
+    if (verb == "update-framework") {
+      UpdateFramework said;
+      said.framework.id = framework(command);
       return say(command, said);
     }
     if (verb == "ping") {
