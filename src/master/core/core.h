@@ -104,7 +104,7 @@ class Core {
     TaskView view;  // what everybody may see
     FrameworkKey framework;
     bool holds = true;  // its amount is still held in the ledger
-    // Of the newest update forwarded to the framework and not acknowledged.
+    // Of the newest update forwarded to the framework; the uuid only while it is unacknowledged.
     std::optional<TaskState> update_state;
     std::optional<Uuid> update_uuid;
     // The ACCEPT it came from, by which a repeated one is known.

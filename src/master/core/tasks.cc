@@ -179,8 +179,9 @@ void Core::on(const Acknowledge& event) {
   const TaskKey key{framework->key, event.task};
   const auto it = agent->tasks.find(key);
   if (it != agent->tasks.end() && it->second.update_uuid == event.uuid) {
+    // The state stays: until the next update reconciliation answers with it. The latest state may
+    // be ahead of what the framework has yet to hear in order.
     const bool ended = it->second.update_state && is_terminal(*it->second.update_state);
-    it->second.update_state.reset();
     it->second.update_uuid.reset();
     if (ended) {
       end_task(*agent, key);
