@@ -151,11 +151,15 @@ void SimLog::write(LogLevel level, std::string_view part, std::string_view line)
   const std::int64_t micros = world.here().nanos() / 1000;
   std::string text = fmt::format("{}.{:06} {} {}: {}", micros / 1'000'000, micros % 1'000'000,
                                  names[static_cast<int>(level)], part, line);
-  world.mix(hash64(text));
   if (world.options().trace != nullptr) {
     world.trace_line(process_.machine().name() + "/" + process_.name(),
                      fmt::format("{} {}: {}", names[static_cast<int>(level)], part, line));
   }
+  // What only a trace asks for is no part of the run: traced or not, its digest is the same.
+  if (level == LogLevel::debug) {
+    return;
+  }
+  world.mix(hash64(text));
   process_.log_lines_.push_back(std::move(text));
   if (process_.log_lines_.size() > world.options().log_lines_max) {
     process_.log_lines_.pop_front();

@@ -76,6 +76,7 @@ WorldOptions world_options(const ScenarioOptions& options, const Parameters& par
   WorldOptions result;
   result.seed = options.seed;
   result.trace = options.trace;
+  result.log_level = options.trace != nullptr ? LogLevel::debug : LogLevel::info;
   result.lane_tasks_max = parameters.lane_tasks_max;
   return result;
 }

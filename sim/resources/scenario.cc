@@ -80,6 +80,7 @@ WorldOptions world_options(const coordination::ScenarioOptions& options) {
   WorldOptions result;
   result.seed = options.seed;
   result.trace = options.trace;
+  result.log_level = options.trace != nullptr ? LogLevel::debug : LogLevel::info;
   return result;
 }
 

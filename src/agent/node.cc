@@ -5,6 +5,7 @@
 #include "agent/convert.h"
 #include "agent/node_parts.h"
 #include "agent/views.h"
+#include "base/trace.h"
 #include "mesos/internal.h"
 #include "mesos/v1.h"
 
@@ -30,8 +31,11 @@ void Node::stop(const std::string& reason) {
 
 void Node::step(core::EventBody body) {
   core::Effects effects;
-  core_->step(core::Event{ports_.lane.now(), ports_.lane.wall(), std::move(body)}, effects);
+  const core::Event event{ports_.lane.now(), ports_.lane.wall(), std::move(body)};
+  trace(ports_.lane.log(), "agent", ">", event);
+  core_->step(event, effects);
   for (const core::Effect& effect : effects) {
+    trace(ports_.lane.log(), "agent", "<", effect);
     perform(effect);
   }
   arm();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/trace.h"
 #include "coordinator/journal_records.h"
 #include "ports/entropy.h"
 
@@ -83,8 +84,10 @@ void Engine::step(const paxos::Event& event) {
     return;
   }
   paxos::Effects effects;
+  trace(lane_.log(), "paxos", ">", event);
   core_->step(event, effects);
   for (paxos::Effect& effect : effects) {
+    trace(lane_.log(), "paxos", "<", effect);
     perform(effect);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trace.h"
 #include "mesos/json_text.h"
 #include "ports/entropy.h"
 
@@ -193,7 +194,9 @@ void Seat::step(core::EventBody body) {
     return;
   }
   core::Effects effects;
-  core_->step({lane_.now(), lane_.wall(), std::move(body)}, effects);
+  const core::Event event{lane_.now(), lane_.wall(), std::move(body)};
+  trace(lane_.log(), "master", ">", event);
+  core_->step(event, effects);
   perform(std::move(effects));
 }
 
@@ -201,6 +204,7 @@ void Seat::perform(core::Effects effects) {
   watch_failover(effects);
   core::Effects spoken;
   for (core::Effect& effect : effects) {
+    trace(lane_.log(), "master", "<", effect);
     chronicle(effect);
     const bool outward = std::holds_alternative<core::ToFramework>(effect) ||
                          std::holds_alternative<core::ToAgent>(effect) ||
