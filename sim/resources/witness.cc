@@ -13,6 +13,8 @@ namespace {
 
 // A master may hear of a task's end a little before its processes are all gone.
 constexpr Duration told_early_max = Duration::millis(500);
+// Until what an executor saw of an end is on its disk, slow as that may be.
+constexpr Duration end_written_max = Duration::millis(300);
 
 std::string show(const RunRecord& run) {
   return fmt::format("{} on {} from {} ms to {}, {}", run.task, run.machine, run.began.millis(),
@@ -26,6 +28,11 @@ std::string expected_state(const RunRecord& run) {
     return "";
   }
   return run.status.code == 0 ? "TASK_FINISHED" : "TASK_FAILED";
+}
+
+// Nobody can know of an end that was on no disk yet when the power went.
+bool perhaps_unwritten(const RunRecord& run) {
+  return run.power_lost_after && *run.power_lost_after - *run.ended < end_written_max;
 }
 
 void judge_run(const RunRecord& run, const TaskRecord& task, std::vector<std::string>& findings) {
@@ -46,6 +53,9 @@ void judge_run(const RunRecord& run, const TaskRecord& task, std::vector<std::st
     findings.push_back(fmt::format("told {} at {} ms, before its end: {}", task.terminal,
                                    task.terminal_at.millis(), show(run)));
   }
+  if (perhaps_unwritten(run) && task.terminal == "TASK_FAILED") {
+    return;
+  }
   const std::string expected = expected_state(run);
   if (!expected.empty() && task.terminal != expected &&
       !(task.kill_asked && task.terminal == "TASK_KILLED")) {
@@ -65,6 +75,11 @@ void Witness::on_start(SimProcess& process) {
   if (process.argv.empty()) {
     return;
   }
+  process.on_end([this](SimProcess& ended) {
+    if (!ended.machine().powered()) {
+      on_power_lost(ended.machine().name());
+    }
+  });
   const std::size_t at = process.argv.back().rfind("task ");
   if (at == std::string::npos) {
     return;
@@ -87,6 +102,14 @@ void Witness::on_start(SimProcess& process) {
     record.status = *ended.status();
     record.power_lost = !ended.machine().powered();
   });
+}
+
+void Witness::on_power_lost(const std::string& machine) {
+  for (RunRecord& run : runs_) {
+    if (run.machine == machine && run.ended && !run.power_lost && !run.power_lost_after) {
+      run.power_lost_after = world_.now();
+    }
+  }
 }
 
 Amount Witness::running(const std::string& machine) const {

@@ -21,7 +21,9 @@ struct RunRecord {
   Instant began;
   std::optional<Instant> ended;
   ports::ExitStatus status;
-  bool power_lost = false;
+  bool power_lost = false;  // by which it ended
+  // When the machine first lost its power after the end.
+  std::optional<Instant> power_lost_after;
 };
 
 class Witness {
@@ -38,6 +40,7 @@ class Witness {
 
  private:
   void on_start(SimProcess& process);
+  void on_power_lost(const std::string& machine);
 
   World& world_;
   Amount agent_total_;
