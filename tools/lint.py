@@ -43,10 +43,10 @@ BANNED_OUTSIDE_MACHINE = [
 ]
 # Third-party headers: pattern -> folders that may include it.
 THIRD_PARTY = [
-    (r'boost/asio/buffer\.hpp', {'machine', 'http'}),
-    (r'boost/asio', {'machine'}),
+    (r'boost/asio/buffer\.hpp', {'http'}),
+    (r'boost/asio', set()),
     (r'boost/(beast|json)', {'http'}),
-    (r'boost/', {'machine', 'http'}),
+    (r'boost/', {'http'}),
     (r'openssl/', {'machine', 'coordinator'}),
     (r'spdlog/', {'machine'}),
     (r'google/protobuf/', {'mesos', 'translate', 'master', 'agent', 'services', 'executor', 'containerizer', 'discovery'}),

@@ -1,20 +1,22 @@
 #include "machine/lane.h"
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <vector>
 
 #include "base/check.h"
+#include "machine/watch.h"
 
 namespace synod::machine {
 namespace {
+
+constexpr std::size_t ready_max = 256;  // descriptors told in one turn
+constexpr std::int64_t nanos_per_second = 1'000'000'000;
 
 // Kernel randomness, fetched a page at a time: ids are drawn far more often than a system call is
 // worth.
@@ -49,7 +51,7 @@ class KernelEntropy final : public ports::Entropy {
 std::int64_t read_clock(clockid_t clock) {
   timespec time{};
   SYNOD_CHECK(::clock_gettime(clock, &time) == 0);
-  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+  return static_cast<std::int64_t>(time.tv_sec) * nanos_per_second + time.tv_nsec;
 }
 
 }  // namespace
@@ -57,52 +59,44 @@ std::int64_t read_clock(clockid_t clock) {
 Instant boot_now() { return Instant::from_nanos(read_clock(CLOCK_BOOTTIME)); }
 WallTime wall_now() { return WallTime{read_clock(CLOCK_REALTIME) / 1'000'000}; }
 
-// The timerfd behind all timers of a Lane.
-struct ThreadLane::Alarm {
-  explicit Alarm(boost::asio::io_context& context) : descriptor(context) {
-    const int fd = ::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-    SYNOD_CHECK(fd >= 0);
-    descriptor.assign(fd);
-  }
-
-  void set(Instant at) {
-    const std::int64_t nanos = std::max<std::int64_t>(1, at.nanos());
-    itimerspec spec{};
-    spec.it_value.tv_sec = nanos / 1'000'000'000;
-    spec.it_value.tv_nsec = nanos % 1'000'000'000;
-    SYNOD_CHECK(::timerfd_settime(descriptor.native_handle(), TFD_TIMER_ABSTIME, &spec, nullptr) ==
-                0);
-  }
-
-  boost::asio::posix::stream_descriptor descriptor;
-  std::uint64_t expirations = 0;
-  bool waiting = false;
-};
-
 ThreadLane::ThreadLane(std::string name, Log& log)
     : name_(std::move(name)),
       log_(log),
       entropy_(std::make_unique<KernelEntropy>()),
-      context_(std::make_unique<boost::asio::io_context>(1)),
-      alarm_(std::make_unique<Alarm>(*context_)),
-      scratch_(64 << 10, '\0') {}
+      scratch_(64 << 10, '\0'),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      waker_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      ready_(ready_max) {
+  epoll_event event{};
+  // Edge-triggered: each write wakes once, and nobody needs to read it.
+  event.events = EPOLLIN | EPOLLET;
+  SYNOD_CHECK(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, waker_.get(), &event) == 0);
+}
 
 ThreadLane::~ThreadLane() { end(); }
 
+// --- tasks
+
 bool ThreadLane::enqueue(ports::Task task, std::size_t tasks_max) {
-  bool wake = false;
+  bool asleep = false;
   {
     const std::lock_guard lock(mutex_);
     if (ended_ || posted_.size() >= tasks_max) {
       return false;
     }
     posted_.push_back(std::move(task));
-    wake = !std::exchange(draining_, true);
+    asleep = std::exchange(sleeps_, false);
   }
-  if (wake) {
-    boost::asio::post(*context_, [this] { drain(); });
+  if (asleep) {
+    wake();
   }
   return true;
+}
+
+void ThreadLane::wake() {
+  const std::uint64_t one = 1;
+  // A counter that is full has woken it already.
+  (void)!::write(waker_.get(), &one, sizeof(one));
 }
 
 bool ThreadLane::try_post(ports::Task task) {
@@ -111,34 +105,108 @@ bool ThreadLane::try_post(ports::Task task) {
 
 void ThreadLane::post(ports::Task task) { (void)enqueue(std::move(task), SIZE_MAX); }
 
-void ThreadLane::drain() {
-  for (int i = 0; i < turn_tasks_max; ++i) {
-    ports::Task task;
-    {
+void ThreadLane::run_tasks() {
+  std::size_t left = turn_tasks_max;
+  while (left > 0 && !stop_asked_) {
+    if (batch_.empty()) {
       const std::lock_guard lock(mutex_);
       if (posted_.empty()) {
-        draining_ = false;
         return;
       }
-      task = std::move(posted_.front());
-      posted_.pop_front();
+      if (posted_.size() <= left) {
+        batch_.swap(posted_);
+      } else {
+        for (std::size_t i = 0; i < left; ++i) {
+          batch_.push_back(std::move(posted_.front()));
+          posted_.pop_front();
+        }
+      }
     }
+    ports::Task task = std::move(batch_.front());
+    batch_.pop_front();
     task();
-    if (context_->stopped()) {
-      break;
+    --left;
+  }
+}
+
+// --- turns
+
+void ThreadLane::turn() {
+  const bool sleep = may_sleep();
+  timespec timeout{};
+  if (sleep && !timers_.empty()) {
+    const Duration left = timers_.begin()->first.first - now();
+    const std::int64_t nanos = std::clamp(left, Duration(), sleep_max).nanos();
+    timeout.tv_sec = nanos / nanos_per_second;
+    timeout.tv_nsec = nanos % nanos_per_second;
+  }
+  const bool forever = sleep && timers_.empty();
+  const int count = ::epoll_pwait2(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()),
+                                   forever ? nullptr : &timeout, nullptr);
+  if (sleep) {
+    const std::lock_guard lock(mutex_);
+    sleeps_ = false;
+  }
+  run_ready(static_cast<std::size_t>(std::max(count, 0)));
+  run_timers();
+  run_tasks();
+  run_turn_ends();
+}
+
+bool ThreadLane::may_sleep() {
+  if (!batch_.empty() || !turn_ends_.empty()) {
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  sleeps_ = posted_.empty();
+  return sleeps_;
+}
+
+void ThreadLane::run_ready(std::size_t count) {
+  ready_count_ = count;
+  for (ready_at_ = 0; ready_at_ < ready_count_ && !stop_asked_; ++ready_at_) {
+    if (auto* watch = static_cast<Watch*>(ready_[ready_at_].data.ptr)) {
+      watch->ready(ready_[ready_at_].events);
     }
   }
-  boost::asio::post(*context_, [this] { drain(); });
+  ready_count_ = 0;
 }
+
+bool ThreadLane::register_watch(int operation, int descriptor, std::uint32_t events, Watch& watch) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watch;
+  return ::epoll_ctl(epoll_.get(), operation, descriptor, &event) == 0;
+}
+
+void ThreadLane::forget_watch(const Watch& watch) {
+  for (std::size_t i = ready_at_; i < ready_count_; ++i) {
+    if (ready_[i].data.ptr == &watch) {
+      ready_[i].data.ptr = nullptr;
+    }
+  }
+}
+
+// One that asks again meanwhile has the next turn.
+void ThreadLane::run_turn_ends() {
+  std::vector<std::shared_ptr<TurnEnd>> ends;
+  ends.swap(turn_ends_);
+  for (const std::shared_ptr<TurnEnd>& end : ends) {
+    end->on_turn_end();
+  }
+  if (turn_ends_.empty()) {  // keeps its room
+    ends.clear();
+    turn_ends_.swap(ends);
+  }
+}
+
+// --- timers
 
 ports::TimerId ThreadLane::after(Duration delay, ports::Task task) {
   const Instant at = now() + std::max(delay, Duration());
   const std::uint64_t id = ++timer_last_;
   timers_.emplace(TimerKey{at, id}, std::move(task));
   timer_times_.emplace(id, at);
-  if (at < armed_) {
-    arm();
-  }
   return ports::TimerId(id);
 }
 
@@ -152,33 +220,14 @@ void ThreadLane::cancel(ports::TimerId timer) {
   timer_times_.erase(time);
 }
 
-// An alarm left standing after a cancel costs one idle turn, less than resetting it each time.
-void ThreadLane::arm() {
+void ThreadLane::run_timers() {
   if (timers_.empty()) {
     return;
   }
-  armed_ = timers_.begin()->first.first;
-  alarm_->set(armed_);
-  if (alarm_->waiting) {
-    return;
-  }
-  alarm_->waiting = true;
-  alarm_->descriptor.async_read_some(
-      boost::asio::buffer(&alarm_->expirations, sizeof(alarm_->expirations)),
-      [this](boost::system::error_code error, std::size_t) {
-        alarm_->waiting = false;
-        if (!error) {
-          run_timers();
-        }
-      });
-}
-
-void ThreadLane::run_timers() {
-  armed_ = Instant::max();
   const Instant turn = now();
   const std::uint64_t last = timer_last_;
   auto at = timers_.begin();
-  while (at != timers_.end() && at->first.first <= turn && !context_->stopped()) {
+  while (at != timers_.end() && at->first.first <= turn && !stop_asked_) {
     if (at->first.second > last) {
       ++at;
       continue;
@@ -188,16 +237,21 @@ void ThreadLane::run_timers() {
     node.mapped()();
     at = timers_.begin();
   }
-  arm();
 }
+
+// --- its life
 
 void ThreadLane::run() {
-  const auto work = boost::asio::make_work_guard(*context_);
-  context_->run();
-  context_->restart();  // here, not before: a stop() that comes early must count
+  while (!stop_asked_) {
+    turn();
+  }
+  stop_asked_ = false;  // here, not before: a stop() that comes early must count
 }
 
-void ThreadLane::stop() { context_->stop(); }
+void ThreadLane::stop() {
+  stop_asked_ = true;
+  wake();
+}
 
 void ThreadLane::end() {
   std::deque<ports::Task> tasks;
@@ -207,6 +261,8 @@ void ThreadLane::end() {
     tasks.swap(posted_);
   }
   tasks.clear();
+  batch_.clear();
+  turn_ends_.clear();
   while (!timers_.empty()) {
     auto node = timers_.extract(timers_.begin());
     timer_times_.erase(node.key().second);

@@ -1,7 +1,10 @@
-// A Lane as a thread: a queue of tasks, timers, and Asio's loop for descriptors.
+// A Lane as a thread: a queue of tasks, timers, and epoll for descriptors.
 //
-// Tasks and timers are ours, so that the queue is bounded and time is CLOCK_BOOTTIME, which counts
-// suspended time too; Asio waits for descriptors only.
+// A turn: descriptors that are ready, timers that are due, tasks, then whatever asked for the end
+// of the turn (streams that were written to: all that a turn wrote leaves in one system call). The
+// thread sleeps only in epoll, and is woken through an eventfd only when it sleeps. Time is
+// CLOCK_BOOTTIME, which counts suspended time too; epoll's timeout does not, so it sleeps at most
+// sleep_max while timers are set.
 //
 // Invariants  I1 Tasks run in the order of posting; at most turn_tasks_max of them run before
 //                descriptors and timers get their turn.
@@ -15,19 +18,28 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/limits.h"
+#include "machine/descriptor.h"
 #include "ports/entropy.h"
 #include "ports/lane.h"
 
-namespace boost::asio {
-class io_context;
-}
+struct epoll_event;
 
 namespace synod::machine {
 
+class Watch;
+
 Instant boot_now();
 WallTime wall_now();
+
+// Called at the end of a turn that it asked for (ThreadLane::at_turn_end).
+class TurnEnd {
+ public:
+  virtual ~TurnEnd() = default;
+  virtual void on_turn_end() = 0;
+};
 
 class ThreadLane final : public ports::Lane {
  public:
@@ -52,37 +64,51 @@ class ThreadLane final : public ports::Lane {
   // Refuses tasks from now on and destroys those that wait, and the timers. Not while run() runs.
   void end();
 
-  boost::asio::io_context& context() { return *context_; }
+  // Once, before the loop turns again or sleeps.
+  void at_turn_end(std::shared_ptr<TurnEnd> what) { turn_ends_.push_back(std::move(what)); }
+  // For Watch: epoll_ctl; and nothing of what this turn has seen is told to it any more.
+  bool register_watch(int operation, int descriptor, std::uint32_t events, Watch& watch);
+  void forget_watch(const Watch& watch);
   // Where streams of this Lane read into, one at a time.
   Bytes& scratch() { return scratch_; }
   const std::string& name() const { return name_; }
 
  private:
-  static constexpr int turn_tasks_max = 128;
-  struct Alarm;
+  static constexpr std::size_t turn_tasks_max = 128;
+  static constexpr Duration sleep_max = Duration::seconds(1);
   using TimerKey = std::pair<Instant, std::uint64_t>;
 
   bool enqueue(ports::Task task, std::size_t tasks_max);
-  void drain();
-  void arm();
+  void wake();
+  void turn();
+  bool may_sleep();
+  void run_ready(std::size_t count);
   void run_timers();
+  void run_tasks();
+  void run_turn_ends();
 
   const std::string name_;
   Log& log_;
   std::unique_ptr<ports::Entropy> entropy_;
-  std::unique_ptr<boost::asio::io_context> context_;
-  std::unique_ptr<Alarm> alarm_;
   Bytes scratch_;
+
+  Descriptor epoll_;
+  Descriptor waker_;  // an eventfd
+  std::vector<epoll_event> ready_;
+  std::size_t ready_at_ = 0;     // the one that is being told
+  std::size_t ready_count_ = 0;  // of this turn
+  std::vector<std::shared_ptr<TurnEnd>> turn_ends_;
+  std::atomic<bool> stop_asked_{false};
 
   std::mutex mutex_;
   std::deque<ports::Task> posted_;  // guarded by mutex_
-  bool draining_ = false;           // guarded by mutex_: a drain() is under way or scheduled
+  bool sleeps_ = false;             // guarded by mutex_: whoever posts wakes it
   bool ended_ = false;              // guarded by mutex_
+  std::deque<ports::Task> batch_;   // taken from posted_, about to run
 
   std::map<TimerKey, ports::Task> timers_;
   std::map<std::uint64_t, Instant> timer_times_;
   std::uint64_t timer_last_ = 0;
-  Instant armed_ = Instant::max();
 };
 
 }  // namespace synod::machine

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <boost/asio/signal_set.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -16,6 +15,7 @@
 #include "machine/log.h"
 #include "machine/network.h"
 #include "machine/processes.h"
+#include "machine/signals.h"
 #include "machine/stream.h"
 
 namespace synod::machine {
@@ -60,47 +60,24 @@ struct Machine::Parts {
   explicit Parts(const MachineOptions& options)
       : log(make_log(options)),
         main("main", *log),
-        ending(main.context()),
-        network(make_network()),
+        signals(main),
+        network(make_network(*log)),
         disk(make_disk()),
         processes(make_processes(*log)),
         host(make_host()) {
-    add_ending(SIGINT);
-    add_ending(SIGTERM);
-    wait_for_ending();
-  }
-
-  void add_ending(int number) {
-    boost::system::error_code failed;
-    ending.add(number, failed);
-    SYNOD_CHECK(!failed);
-  }
-
-  void wait_for_ending() {
-    ending.async_wait([this](boost::system::error_code error, int number) {
-      if (!error) {
+    for (const int number : {SIGINT, SIGTERM}) {
+      signals.handle(number, [this, number] {
         ended_by = number;
         main.stop();
-        wait_for_ending();
-      }
-    });
-  }
-
-  void wait_for(boost::asio::signal_set& signals, const std::function<void()>& handler) {
-    signals.async_wait([this, &signals, handler](boost::system::error_code error, int) {
-      if (!error) {
-        handler();
-        wait_for(signals, handler);
-      }
-    });
+      });
+    }
   }
 
   // Destroyed in reverse: first whatever may still call back, last what everybody uses.
   std::unique_ptr<Log> log;
   ThreadLane main;
   std::vector<std::unique_ptr<Thread>> threads;
-  boost::asio::signal_set ending;
-  std::vector<std::unique_ptr<boost::asio::signal_set>> handled;
+  Signals signals;
   int ended_by = 0;
   std::mutex stop_mutex;
   bool stop_asked = false;  // guarded by stop_mutex
@@ -178,13 +155,7 @@ void Machine::stop() {
 }
 
 void Machine::on_signal(int number, std::function<void()> handler) {
-  boost::system::error_code ignored;
-  parts_->ending.remove(number, ignored);
-  auto signals = std::make_unique<boost::asio::signal_set>(parts_->main.context());
-  signals->add(number, ignored);
-  SYNOD_CHECK(!ignored);
-  parts_->wait_for(*signals, handler);
-  parts_->handled.push_back(std::move(signals));
+  parts_->signals.handle(number, std::move(handler));
 }
 
 ports::Network& Machine::network() { return *parts_->network; }

@@ -4,21 +4,19 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <map>
 
 #include "base/check.h"
 #include "machine/lane.h"
+#include "machine/resolver.h"
 #include "machine/socket_address.h"
 #include "machine/stream.h"
 #include "machine/tls.h"
+#include "machine/watch.h"
 #include "ports/scope.h"
 
 namespace synod::machine {
 namespace {
-
-namespace asio = boost::asio;
-using Waiter = asio::posix::stream_descriptor;
 
 constexpr Duration accept_handshake_timeout = Duration::seconds(10);
 constexpr Duration accept_pause = Duration::millis(100);
@@ -41,13 +39,10 @@ class Opening {
  public:
   using Done = std::function<void(Result<std::unique_ptr<ports::Stream>>)>;
 
-  Opening(ThreadLane& lane, Done done)
-      : lane_(lane), done_(std::move(done)), waiter_(lane.context()) {}
+  Opening(ThreadLane& lane, Done done) : lane_(lane), done_(std::move(done)), waiter_(lane) {}
 
   ~Opening() {
-    if (waiter_.is_open()) {
-      waiter_.release();
-    }
+    waiter_.release();
     lane_.cancel(timer_);
   }
 
@@ -74,7 +69,7 @@ class Opening {
       return;
     }
     waiter_.assign(socket_.get());
-    wait(Waiter::wait_write, [this] { on_connected(); });
+    waiter_.wait_writable([this] { on_connected(); });
   }
 
   void accepted(Descriptor socket, ports::Address from, std::shared_ptr<TlsContext> tls) {
@@ -86,15 +81,6 @@ class Opening {
   }
 
  private:
-  template <typename F>
-  void wait(Waiter::wait_type kind, F then) {
-    waiter_.async_wait(kind, scope_.wrap([then](boost::system::error_code error) mutable {
-      if (!error) {
-        then();
-      }
-    }));
-  }
-
   void on_connected() {
     int number = 0;
     socklen_t size = sizeof(number);
@@ -125,8 +111,8 @@ class Opening {
         waiter_.release();
         succeed(std::move(transport_));
         return;
-      case IoResult::Kind::want_read: wait(Waiter::wait_read, [this] { step(); }); return;
-      case IoResult::Kind::want_write: wait(Waiter::wait_write, [this] { step(); }); return;
+      case IoResult::Kind::want_read: waiter_.wait_readable([this] { step(); }); return;
+      case IoResult::Kind::want_write: waiter_.wait_writable([this] { step(); }); return;
       case IoResult::Kind::end_of_file:
         fail(Error{ErrorCode::closed, what_ + ": closed during the TLS handshake"});
         return;
@@ -142,9 +128,7 @@ class Opening {
   }
 
   void fail(Error error) {
-    if (waiter_.is_open()) {
-      waiter_.release();
-    }
+    waiter_.release();
     lane_.cancel(std::exchange(timer_, ports::TimerId()));
     Done done = std::move(done_);
     done(std::move(error));
@@ -195,7 +179,8 @@ class TcpListener final : public ports::Listener {
         address_(local_address_of(socket_.get())),
         tls_(std::move(tls)),
         accepted_(std::move(accepted)),
-        waiter_(lane.context(), socket_.get()) {
+        waiter_(lane) {
+    waiter_.assign(socket_.get());
     arm();
   }
 
@@ -209,11 +194,7 @@ class TcpListener final : public ports::Listener {
 
  private:
   void arm() {
-    waiter_.async_wait(Waiter::wait_read, scope_.wrap([this](boost::system::error_code error) {
-      if (!error) {
-        accept_some();
-      }
-    }));
+    waiter_.wait_readable([this] { accept_some(); });
   }
 
   void accept_some() {
@@ -298,6 +279,8 @@ Result<Descriptor> open_listener(const ports::Address& at, int backlog) {
 
 class TcpNetwork final : public ports::Network {
  public:
+  explicit TcpNetwork(Log& log) : log_(log) {}
+
   std::unique_ptr<ports::Dial> dial(ports::Lane& lane, const ports::Address& to,
                                     const ports::DialOptions& options, Dialled done) override {
     auto& thread = static_cast<ThreadLane&>(lane);
@@ -339,27 +322,7 @@ class TcpNetwork final : public ports::Network {
       });
       return;
     }
-    // Asio asks on a thread of its own and answers on the Lane.
-    auto resolver = std::make_shared<asio::ip::tcp::resolver>(thread.context());
-    resolver->async_resolve(
-        endpoint.host, std::to_string(endpoint.port), asio::ip::tcp::resolver::address_configured,
-        [resolver, endpoint, done = std::move(done)](boost::system::error_code error,
-                                                     asio::ip::tcp::resolver::results_type found) {
-          std::vector<ports::Address> addresses;
-          for (const auto& entry : found) {
-            const auto address = from_socket_address(entry.endpoint().data());
-            if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
-              addresses.push_back(address);
-            }
-          }
-          if (error || addresses.empty()) {
-            done(Error{ErrorCode::not_found,
-                       "resolve " + endpoint.host + ": " +
-                           (error ? error.message() : std::string("no address"))});
-            return;
-          }
-          done(std::move(addresses));
-        });
+    resolver().resolve(thread, endpoint, std::move(done));
   }
 
   std::vector<ports::Address> local_addresses() const override {
@@ -382,10 +345,24 @@ class TcpNetwork final : public ports::Network {
                           [](const ports::Address& a) { return !ports::is_loopback(a); });
     return found;
   }
+
+ private:
+  // Its thread starts with the first name that needs it.
+  Resolver& resolver() {
+    const std::lock_guard lock(mutex_);
+    if (resolver_ == nullptr) {
+      resolver_ = std::make_unique<Resolver>(log_);
+    }
+    return *resolver_;
+  }
+
+  Log& log_;
+  std::mutex mutex_;
+  std::unique_ptr<Resolver> resolver_;
 };
 
 }  // namespace
 
-std::unique_ptr<ports::Network> make_network() { return std::make_unique<TcpNetwork>(); }
+std::unique_ptr<ports::Network> make_network(Log& log) { return std::make_unique<TcpNetwork>(log); }
 
 }  // namespace synod::machine

@@ -3,10 +3,11 @@
 
 #include <memory>
 
+#include "base/log.h"
 #include "ports/network.h"
 
 namespace synod::machine {
 
-std::unique_ptr<ports::Network> make_network();
+std::unique_ptr<ports::Network> make_network(Log& log);
 
 }  // namespace synod::machine

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <deque>
 #include <mutex>
@@ -15,11 +14,10 @@
 #include "machine/proc.h"
 #include "machine/spawn.h"
 #include "machine/stream.h"
+#include "machine/watch.h"
 
 namespace synod::machine {
 namespace {
-
-namespace asio = boost::asio;
 
 constexpr std::size_t ended_max = 4096;
 
@@ -84,22 +82,19 @@ class Reaper {
   enum class Kinship { child, stranger };
 
   struct Entry {
-    explicit Entry(asio::io_context& context) : waiter(context) {}
-    asio::posix::stream_descriptor waiter;
+    explicit Entry(ThreadLane& lane) : waiter(lane) {}
+    Descriptor pidfd;
+    Waiter waiter;  // closed before the pidfd is
     Kinship kinship = Kinship::stranger;
     std::vector<std::shared_ptr<WatchState>> watches;
   };
 
   void begin(ports::ProcessId id, Descriptor pidfd, Kinship kinship) {
-    auto entry = std::make_unique<Entry>(lane_.context());
+    auto entry = std::make_unique<Entry>(lane_);
     entry->kinship = kinship;
-    entry->waiter.assign(pidfd.release());
-    entry->waiter.async_wait(asio::posix::stream_descriptor::wait_read,
-                             [this, id](boost::system::error_code error) {
-                               if (!error) {
-                                 on_exit(id);
-                               }
-                             });
+    entry->pidfd = std::move(pidfd);
+    entry->waiter.assign(entry->pidfd.get());
+    entry->waiter.wait_readable([this, id] { on_exit(id); });
     entries_[id] = std::move(entry);
   }
 

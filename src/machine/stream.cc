@@ -2,17 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <deque>
 
 #include "base/check.h"
+#include "base/fifo.h"
 #include "machine/lane.h"
+#include "machine/watch.h"
 
 namespace synod::machine {
 namespace {
-
-namespace asio = boost::asio;
-using WaitKind = asio::posix::stream_descriptor::wait_type;
 
 // How long a closing Stream tries to send what is queued, and then listens for the peer's end.
 constexpr Duration close_timeout = Duration::seconds(3);
@@ -21,23 +18,22 @@ constexpr Duration linger_timeout = Duration::seconds(1);
 constexpr int turn_reads_max = 4;
 constexpr std::size_t turn_pieces_max = 64;
 
-// What outlives the Stream while the loop still holds completions for it.
-class Core : public std::enable_shared_from_this<Core> {
+// What outlives the Stream while its Lane still holds tasks for it, or while it lingers.
+class Core final : public TurnEnd, private WatchOwner, public std::enable_shared_from_this<Core> {
  public:
   Core(std::unique_ptr<Transport> transport, ports::Peer peer)
       : transport_(std::move(transport)), peer_(std::move(peer)) {}
 
-  ~Core() { release_descriptor(); }
+  ~Core() override { release_descriptor(); }
 
   void attach(ports::Lane& lane, ports::StreamHandler& handler) {
     SYNOD_CHECK(lane_ == nullptr);
     lane_ = static_cast<ThreadLane*>(&lane);
     handler_ = &handler;
-    descriptor_ = std::make_unique<asio::posix::stream_descriptor>(lane_->context());
-    boost::system::error_code failed;
-    descriptor_->assign(transport_->descriptor(), failed);
-    if (failed) {  // an ordinary file, say, which epoll refuses
-      finish(Error{ErrorCode::unsupported, "watch descriptor: " + failed.message()});
+    watch_ = std::make_unique<Watch>(*lane_, static_cast<WatchOwner&>(*this));
+    const bool pending = transport_->has_pending();
+    if (!watch_->open(transport_->descriptor(), !paused_ && !pending)) {
+      finish(Error{ErrorCode::unsupported, "watch descriptor: an ordinary file"});
       return;
     }
     arm_read();
@@ -94,16 +90,16 @@ class Core : public std::enable_shared_from_this<Core> {
   // --- reading
 
   void arm_read() {
-    if (reading_ || paused_ || read_ended_ || finished_ || lane_ == nullptr) {
+    if (reading_ != Wait::none || paused_ || read_ended_ || finished_ || lane_ == nullptr) {
       return;
     }
     if (!transport_->has_pending()) {
-      wait(WaitKind::wait_read, reading_, &Core::on_readable);
+      wait_to_read(Wait::readable);
       return;
     }
-    reading_ = true;
+    reading_ = Wait::task;
     lane_->post([self = shared_from_this()] {
-      self->reading_ = false;
+      self->reading_ = Wait::none;
       if (!self->finished_ && self->handler_ != nullptr) {
         self->on_readable();
       }
@@ -121,9 +117,7 @@ class Core : public std::enable_shared_from_this<Core> {
       switch (got.kind) {
         case IoResult::Kind::done: handler_->on_bytes(ByteView(scratch.data(), got.size)); break;
         case IoResult::Kind::want_read: arm_read(); return;
-        case IoResult::Kind::want_write:
-          wait(WaitKind::wait_write, reading_, &Core::on_readable);
-          return;
+        case IoResult::Kind::want_write: wait_to_read(Wait::writable); return;
         case IoResult::Kind::end_of_file: on_end_of_file(); return;
         case IoResult::Kind::failed: finish(got.error); return;
       }
@@ -145,15 +139,18 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // --- writing
 
+  // All that one turn writes leaves at its end.
   void schedule_flush() {
-    if (flush_scheduled_ || writing_ || lane_ == nullptr) {
+    if (flush_scheduled_ || writing_ != Wait::none || lane_ == nullptr) {
       return;
     }
     flush_scheduled_ = true;
-    lane_->post([self = shared_from_this()] {
-      self->flush_scheduled_ = false;
-      self->flush();
-    });
+    lane_->at_turn_end(shared_from_this());
+  }
+
+  void on_turn_end() override {
+    flush_scheduled_ = false;
+    flush();
   }
 
   void flush() {
@@ -165,8 +162,8 @@ class Core : public std::enable_shared_from_this<Core> {
       IoResult sent = send_pieces();
       switch (sent.kind) {
         case IoResult::Kind::done: consume(sent.size); break;
-        case IoResult::Kind::want_write: wait(WaitKind::wait_write, writing_, &Core::flush); return;
-        case IoResult::Kind::want_read: wait(WaitKind::wait_read, writing_, &Core::flush); return;
+        case IoResult::Kind::want_write: wait_to_write(Wait::writable); return;
+        case IoResult::Kind::want_read: wait_to_write(Wait::readable); return;
         default: finish(sent.error); return;
       }
     }
@@ -218,8 +215,8 @@ class Core : public std::enable_shared_from_this<Core> {
       set_timer(linger_timeout, &Core::shut);
     }
     finish(Error{ErrorCode::closed, "closed"});
-    if (lingering_ && !reading_) {
-      wait(WaitKind::wait_read, reading_, &Core::on_readable);
+    if (lingering_ && reading_ != Wait::task) {
+      wait_to_read(Wait::readable);
     }
   }
 
@@ -233,7 +230,7 @@ class Core : public std::enable_shared_from_this<Core> {
       }
     }
     if (got.kind == IoResult::Kind::done || got.kind == IoResult::Kind::want_read) {
-      wait(WaitKind::wait_read, reading_, &Core::on_readable);
+      wait_to_read(Wait::readable);
     } else {
       shut();
     }
@@ -274,30 +271,52 @@ class Core : public std::enable_shared_from_this<Core> {
   }
 
   void release_descriptor() {
-    if (descriptor_ != nullptr) {
-      if (descriptor_->is_open()) {
-        descriptor_->release();  // the transport closes it, TLS after its farewell
-      }
-      descriptor_.reset();
-    }
+    watch_.reset();  // the transport closes the descriptor, TLS after its farewell
     transport_.reset();
   }
 
   // --- waiting
 
-  using Step = void (Core::*)();
+  // What a step waits for. While it runs it waits for nothing, but interest stays registered until
+  // it is known what it waits for next.
+  enum class Wait : std::uint8_t { none, readable, writable, task };
 
-  void wait(WaitKind kind, bool& flag, Step then) {
-    flag = true;
-    descriptor_->async_wait(
-        kind, [self = shared_from_this(), &flag, then](boost::system::error_code error) {
-          flag = false;
-          if (!error && self->descriptor_ != nullptr &&
-              (self->handler_ != nullptr || self->lingering_)) {
-            ((*self).*then)();
-          }
-        });
+  void wait_to_read(Wait what) {
+    reading_ = what;
+    tell_interest();
   }
+  void wait_to_write(Wait what) {
+    writing_ = what;
+    tell_interest();
+  }
+  void tell_interest() {
+    if (watch_ != nullptr) {
+      watch_->want(reading_ == Wait::readable || writing_ == Wait::readable,
+                   reading_ == Wait::writable || writing_ == Wait::writable);
+    }
+  }
+
+  void on_ready(bool readable, bool writable) override {
+    const auto keep = shared_from_this();  // the user may drop the Stream in a callback
+    const auto due = [&](Wait wait) {
+      return (wait == Wait::readable && readable) || (wait == Wait::writable && writable);
+    };
+    const bool read_due = due(reading_);
+    const bool write_due = due(writing_);
+    if (write_due) {
+      writing_ = Wait::none;
+      flush();
+    }
+    if (read_due) {
+      reading_ = Wait::none;
+      if (!finished_ || lingering_) {
+        on_readable();
+      }
+    }
+    tell_interest();
+  }
+
+  using Step = void (Core::*)();
 
   void set_timer(Duration delay, Step then) {
     if (timer_ != ports::TimerId()) {
@@ -313,15 +332,15 @@ class Core : public std::enable_shared_from_this<Core> {
   ports::Peer peer_;
   ThreadLane* lane_ = nullptr;
   ports::StreamHandler* handler_ = nullptr;
-  std::unique_ptr<asio::posix::stream_descriptor> descriptor_;
+  std::unique_ptr<Watch> watch_;
   ports::TimerId timer_;
 
-  std::deque<Bytes> queue_;
+  Fifo<Bytes> queue_;
   std::size_t front_sent_ = 0;  // bytes of queue_.front() that have left
   std::size_t buffered_ = 0;
 
-  bool reading_ = false;  // a wait is under way
-  bool writing_ = false;
+  Wait reading_ = Wait::none;
+  Wait writing_ = Wait::none;
   bool flush_scheduled_ = false;
   bool paused_ = false;
   bool read_ended_ = false;
