@@ -1,6 +1,7 @@
 #include "base/checksum.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -57,6 +58,15 @@ std::uint64_t load_le64(const char* p, std::size_t n) {
   return v;
 }
 
+std::uint64_t load_whole_le64(const char* p) {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::uint64_t v = 0;
+    std::memcpy(&v, p, sizeof(v));
+    return v;
+  }
+  return load_le64(p, 8);
+}
+
 }  // namespace
 
 std::uint32_t crc32c(std::uint32_t crc, ByteView bytes) {
@@ -75,7 +85,7 @@ std::uint64_t hash64(ByteView bytes, std::uint64_t seed) {
   const char* p = bytes.data();
   std::size_t n = bytes.size();
   for (; n >= 8; n -= 8, p += 8) {
-    h = hash_mix(h, load_le64(p, 8));
+    h = hash_mix(h, load_whole_le64(p));
   }
   return n == 0 ? h : hash_mix(h, load_le64(p, n));
 }

@@ -339,16 +339,14 @@ zkwire::Code Applier::set_data(const zkwire::SetDataRequest& request, zkwire::Mu
   const std::int32_t version = node->version;
   if (undoable_) {
     undo_.emplace_back([this, path = request.path, old = node->buffer(), mzxid, mtime, version] {
-      state_.tree_.set_data(path, old);
-      state_.tree_.edit(path, [mzxid, mtime, version](Node& n) {
+      state_.tree_.set_data(path, old, [mzxid, mtime, version](Node& n) {
         n.mzxid = mzxid;
         n.mtime = mtime;
         n.version = version;
       });
     });
   }
-  tree.set_data(request.path, request.data);
-  tree.edit(request.path, [this](Node& n) {
+  tree.set_data(request.path, request.data, [this](Node& n) {
     n.mzxid = zxid_;
     n.mtime = header_.time.millis;
     n.version = next_version(n.version);

@@ -244,15 +244,17 @@ void Tree::reinsert(std::string_view path, Handle handle) {
 
 void Tree::discard(Handle handle) { acls_.release(handle.mapped().acl); }
 
-void Tree::set_data(std::string_view path, zkwire::Buffer data) {
-  edit(path, [this, &data](Node& node) {
-    data_bytes_ -= node.data.size();
-    node.data_null = !data.has_value();
+void Tree::replace_data(Node& node, zkwire::Buffer data) {
+  data_bytes_ -= node.data.size();
+  node.data_null = !data.has_value();
+  if (data.has_value() && data->size() == node.data.size()) {
+    node.data.assign(*data);  // in its place
+  } else {
     node.data = std::move(data).value_or(Bytes());
     node.data.shrink_to_fit();
-    data_bytes_ += node.data.size();
-    node.data_hash = hash_of_data(node);
-  });
+  }
+  data_bytes_ += node.data.size();
+  node.data_hash = hash_of_data(node);
 }
 
 void Tree::set_acl(std::string_view path, const zkwire::AclList& acl) {
@@ -288,9 +290,10 @@ Node& Tree::replace_root(Node node, const zkwire::AclList& acl) {
   return root_;
 }
 
-std::uint64_t Tree::node_digest(std::string_view path, const Node& node) const {
-  std::uint64_t h = hash64(path, seed_path);
-  h = hash_mix(h, node.data_hash);
+std::uint64_t Tree::hash_of_path(std::string_view path) { return hash64(path, seed_path); }
+
+std::uint64_t Tree::node_digest(std::uint64_t path_hash, const Node& node) const {
+  std::uint64_t h = hash_mix(path_hash, node.data_hash);
   h = hash_mix(h, acls_.hash(node.acl));
   h = hash_mix(h, word(node.czxid));
   h = hash_mix(h, word(node.mzxid));

@@ -124,16 +124,27 @@ class Tree {
   Handle extract(std::string_view path);
   void reinsert(std::string_view path, Handle handle);
   void discard(Handle handle);
-  void set_data(std::string_view path, zkwire::Buffer data);
+  void set_data(std::string_view path, zkwire::Buffer data) {
+    set_data(path, std::move(data), [](Node&) {});
+  }
+  // Both at once, for the price of one.
+  template <typename Edit>
+  void set_data(std::string_view path, zkwire::Buffer data, Edit edit_node) {
+    edit(path, [&](Node& node) {
+      replace_data(node, std::move(data));
+      edit_node(node);
+    });
+  }
   void set_acl(std::string_view path, const zkwire::AclList& acl);
   // Any of the numbers of the stat: `edit` gets the node and changes nothing else.
   template <typename Edit>
   void edit(std::string_view path, Edit edit_node) {
     Node* node = find_mutable(path);
     before(path, node);
-    digest_ -= node_digest(path, *node);
+    const std::uint64_t path_hash = hash_of_path(path);
+    digest_ -= node_digest(path_hash, *node);
     edit_node(*node);
-    digest_ += node_digest(path, *node);
+    digest_ += node_digest(path_hash, *node);
   }
 
   void observe(TreeObserver* observer) { observer_ = observer; }
@@ -145,11 +156,16 @@ class Tree {
   Node& replace_root(Node node, const zkwire::AclList& acl);
 
   // What one node adds to digest().
-  std::uint64_t node_digest(std::string_view path, const Node& node) const;
+  std::uint64_t node_digest(std::string_view path, const Node& node) const {
+    return node_digest(hash_of_path(path), node);
+  }
   // Empty, or what is wrong: walks everything.
   std::string check() const;
 
  private:
+  static std::uint64_t hash_of_path(std::string_view path);
+  std::uint64_t node_digest(std::uint64_t path_hash, const Node& node) const;
+  void replace_data(Node& node, zkwire::Buffer data);
   Node* find_mutable(std::string_view path);
   void count_ancestors(std::string_view path, std::int32_t change);
   void before(std::string_view path, const Node* node) {
