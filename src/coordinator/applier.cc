@@ -206,8 +206,10 @@ void Applier::apply_batch(const znode::Batch& batch) {
 void Applier::apply_command(const znode::BatchHeader& header, const znode::Command& command) {
   znode::Effects effects = shared_.state.apply(header, command);
   for (EdgeIndex edge = 0; edge < edges_.size(); ++edge) {
-    for (const znode::Trigger& trigger : effects.triggers) {
-      put(edge, Fired{trigger, effects.outcome.zxid});
+    if (shared_.inboxes[edge].watched) {
+      for (const znode::Trigger& trigger : effects.triggers) {
+        put(edge, Fired{trigger, effects.outcome.zxid});
+      }
     }
     for (const znode::SessionEffect& session : effects.sessions) {
       put(edge, SessionChanged{session});

@@ -163,12 +163,13 @@ void Edge::with_state(F f) {
     std::vector<InboxItem> items;
     {
       const ports::ReadHold hold(shared_.gate, options_.index);
-      std::vector<InboxItem>& inbox = shared_.inboxes[options_.index].items;
-      if (inbox.empty()) {
+      Inbox& inbox = shared_.inboxes[options_.index];
+      if (inbox.items.empty()) {
         f(std::as_const(shared_.state));
+        inbox.watched = !watches_.empty();
         return;
       }
-      items.swap(inbox);
+      items.swap(inbox.items);
     }
     for (InboxItem& item : items) {
       todo_.push_back(std::move(item));

@@ -42,6 +42,10 @@ struct ClusterView {
 
 struct Inbox {
   std::vector<InboxItem> items;
+  // The edge's own word, written inside its ReadHold: somebody watches. While it is down no events
+  // of changes are put here. A watch is added inside the hold that reads what it watches, so none
+  // is missed.
+  bool watched = false;
 };
 
 struct Shared {
