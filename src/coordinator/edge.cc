@@ -145,6 +145,7 @@ void Edge::pump() {
     return;
   }
   pumping_ = true;
+  turn_ = lane_.now();
   with_state([](const znode::State&) {});
   while (!ready_.empty()) {
     std::vector<ConnectionId> ready;
@@ -155,7 +156,7 @@ void Edge::pump() {
       }
     }
   }
-  const std::set<ConnectionId> dirty = std::exchange(dirty_, {});
+  const std::vector<ConnectionId> dirty = std::exchange(dirty_, {});
   for (const ConnectionId id : dirty) {
     if (EdgeConnection* connection = find(id)) {
       connection->flush();
@@ -290,9 +291,9 @@ void Edge::send_touches() {
   if (touched_.empty()) {
     return;
   }
-  Touch touch{options_.index, {touched_.begin(), touched_.end()}};
-  if (submit(std::move(touch))) {
+  if (submit(Touch{options_.index, touched_})) {
     touched_.clear();
+    ++touch_number_;
   }
 }
 

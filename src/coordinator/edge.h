@@ -27,7 +27,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,13 +95,19 @@ class Edge {
   void forget_ticket(std::uint64_t ticket) { tickets_.erase(ticket); }
   bool has(ConnectionId connection) const { return connections_.count(connection) != 0; }
   const znode::Switches& switches() const { return shared_.switches; }
-  void touch(SessionId session) { touched_.insert(session); }
+  // Once for each number: a connection remembers the last one for which it said that its session
+  // was heard from.
+  std::uint64_t touch_number() const { return touch_number_; }
+  void touch(SessionId session) { touched_.push_back(session); }
+  // When the pump began to turn: near enough for the statistics.
+  Instant turn() const { return turn_; }
   // The connection speaks for the session from now on.
   void bind(SessionId session, ConnectionId connection);
   void unbind(SessionId session, ConnectionId connection);
   // Its requests at the head can go on once the inbox is done with.
   void make_ready(ConnectionId connection) { ready_.push_back(connection); }
-  void mark_dirty(ConnectionId connection) { dirty_.insert(connection); }
+  // Has output to be handed to its stream. Once until its flush().
+  void mark_dirty(ConnectionId connection) { dirty_.push_back(connection); }
   void submit_later() { resubmit_soon_ = true; }
   // Its stream has ended. The connection is destroyed on the next turn.
   void remove(ConnectionId connection);
@@ -142,8 +147,10 @@ class Edge {
   std::map<std::uint64_t, ConnectionId> tickets_;
   std::deque<InboxItem> todo_;
   std::vector<ConnectionId> ready_;
-  std::set<ConnectionId> dirty_;  // have output to be handed to their streams
-  std::set<SessionId> touched_;
+  std::vector<ConnectionId> dirty_;
+  std::vector<SessionId> touched_;  // since the last Touch was sent
+  std::uint64_t touch_number_ = 1;
+  Instant turn_;
   std::uint64_t last_connection_ = 0;
   std::uint64_t last_ticket_ = 0;
   std::uint64_t last_session_ = 0;

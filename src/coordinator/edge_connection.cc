@@ -15,6 +15,8 @@ constexpr Duration patience_min = Duration::seconds(1);
 constexpr Duration patience_max = Duration::seconds(8);
 // A gap names what is wanted once for each write that was too early: answered once in this time.
 constexpr Duration gap_quiet = Duration::millis(20);
+// Room for the output of a turn from the first: most replies are smaller.
+constexpr std::size_t out_begun_bytes = 512;
 
 }  // namespace
 
@@ -75,10 +77,25 @@ void EdgeConnection::close(const char* why) {
 
 void EdgeConnection::put(ByteView frame) {
   out_.append(frame);
-  edge_.mark_dirty(id_);
+  mark_dirty();
+}
+
+void EdgeConnection::mark_dirty() {
+  if (!std::exchange(dirty_, true)) {
+    out_.reserve(out_begun_bytes);
+    edge_.mark_dirty(id_);
+  }
+}
+
+void EdgeConnection::touch() {
+  if (touched_ != edge_.touch_number()) {
+    touched_ = edge_.touch_number();
+    edge_.touch(session_);
+  }
 }
 
 void EdgeConnection::flush() {
+  dirty_ = false;
   if (!out_.empty() && phase_ != Phase::closing) {
     stream_->write(std::move(out_));
     out_ = Bytes();
@@ -105,7 +122,7 @@ void EdgeConnection::run() {
       }
       return;
     }
-    std::optional<Bytes> frame = frames_.next();
+    const std::optional<ByteView> frame = frames_.next_view();
     if (!frame.has_value()) {
       if (frames_.bad()) {
         close("a frame has an impossible length");
@@ -115,11 +132,11 @@ void EdgeConnection::run() {
       }
       return;
     }
-    take_frame(std::move(*frame));
+    take_frame(*frame);
   }
 }
 
-void EdgeConnection::take_frame(Bytes frame) {
+void EdgeConnection::take_frame(ByteView frame) {
   ++received_;
   ++edge_.stats().received;
   if (phase_ == Phase::fresh) {
@@ -132,11 +149,11 @@ void EdgeConnection::take_frame(Bytes frame) {
     close("a request without a header");
     return;
   }
-  edge_.touch(session_);
+  touch();
   if (header->xid > 0) {
     last_xid_ = header->xid;
   }
-  last_op_ = zkwire::to_string(static_cast<zkwire::OpCode>(header->type));
+  last_op_ = header->type;
   take_request(header.value(), body);
 }
 
@@ -146,8 +163,7 @@ void EdgeConnection::push_ready(const zkwire::RequestHeader& header, std::int64_
                                 zkwire::Code code, const zkwire::Reply& reply, bool close_after) {
   Pending pending;
   pending.header = header;
-  pending.payload = zkwire::frame(
-      zkwire::encode_reply({header.xid, zxid, static_cast<std::int32_t>(code)}, reply));
+  zkwire::append_reply(pending.payload, {header.xid, zxid, static_cast<std::int32_t>(code)}, reply);
   pending.since = heard_;
   pending.close_after = close_after;
   pending_.push_back(std::move(pending));
@@ -187,6 +203,7 @@ void EdgeConnection::advance() {
     }
     const Pending done = std::move(head);
     pending_.pop_front();
+    pending_reads_ -= done.kind == Pending::Kind::ready ? 0 : 1;
     if (done.kind == Pending::Kind::deferred) {
       run_read(done.header, done.payload);
     } else if (done.kind == Pending::Kind::synced) {
@@ -194,7 +211,7 @@ void EdgeConnection::advance() {
     } else {
       put(done.payload);
     }
-    sent_reply(done);
+    sent_reply(done.since);
     if (done.close_after) {
       close("the last reply was sent");
     }
@@ -208,14 +225,17 @@ void EdgeConnection::answer_sync(const Pending& done) {
   edge_.with_state([&](const znode::State& state) { zxid = state.last_zxid().value(); });
   if (phase_ == Phase::open) {
     last_zxid_ = zxid;
-    put(zkwire::frame(
-        zkwire::encode_reply({done.header.xid, zxid, 0}, zkwire::PathReply{done.payload})));
+    zkwire::append_reply(out_, {done.header.xid, zxid, 0}, zkwire::PathReply{done.payload});
+    mark_dirty();
   }
 }
 
 // Writes that may be submitted: those before the first read or sync that is not answered. A read
 // must not see what its own session wrote behind it.
 std::size_t EdgeConnection::writes_due() const {
+  if (pending_reads_ == 0) {
+    return writes_.size();
+  }
   std::size_t due = 0;
   for (const Pending& pending : pending_) {
     if (pending.kind == Pending::Kind::write) {
@@ -227,10 +247,10 @@ std::size_t EdgeConnection::writes_due() const {
   return due;
 }
 
-void EdgeConnection::sent_reply(const Pending& pending) {
+void EdgeConnection::sent_reply(Instant since) {
   EdgeStats& stats = edge_.stats();
-  const auto us = static_cast<std::uint64_t>(
-      std::max<std::int64_t>(0, (edge_.lane().now() - pending.since).micros()));
+  const auto us =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, (edge_.turn() - since).micros()));
   stats.latency_min_us = stats.latency_count == 0 ? us : std::min(stats.latency_min_us, us);
   stats.latency_max_us = std::max(stats.latency_max_us, us);
   stats.latency_sum_us += us;
@@ -276,9 +296,10 @@ void EdgeConnection::complete(const Applied& item) {
   SYNOD_CHECK(entry->number == first.value());
   last_zxid_ = item.outcome.zxid.value();
   entry->kind = Pending::Kind::ready;
-  entry->payload = zkwire::frame(zkwire::encode_reply(
+  zkwire::append_reply(
+      entry->payload,
       {entry->header.xid, item.outcome.zxid.value(), static_cast<std::int32_t>(item.outcome.code)},
-      item.outcome.reply));
+      item.outcome.reply);
   entry->close_after = writes_.front().op == zkwire::OpCode::close_session;
   write_bytes_ -= writes_.front().command.size();
   writes_.pop_front();
@@ -381,7 +402,7 @@ void EdgeConnection::sweep(Instant now, bool serving_lost) {
     return;
   }
   if (!pending_.empty()) {
-    edge_.touch(session_);  // it waits for us, not we for it
+    touch();  // it waits for us, not we for it
   }
   if (serving_lost) {
     close("this replica has lost the ensemble");
@@ -405,7 +426,8 @@ std::string EdgeConnection::details(Instant now) const {
   if (phase_ == Phase::open) {
     text +=
         fmt::format(",sid=0x{:x},lop={},est={},to={}", static_cast<std::uint64_t>(session_.value()),
-                    last_op_, (now - established_).millis(), timeout_ms_);
+                    last_op_ == 0 ? "NA" : zkwire::to_string(static_cast<zkwire::OpCode>(last_op_)),
+                    (now - established_).millis(), timeout_ms_);
     if (last_xid_ >= 0) {
       text += fmt::format(",lcxid=0x{:x}", last_xid_);
     }

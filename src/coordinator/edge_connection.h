@@ -9,11 +9,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "base/fifo.h"
 #include "coordinator/edge.h"
 #include "zkwire/frame.h"
 
@@ -92,7 +92,7 @@ class EdgeConnection final : public ports::StreamHandler {
   void refuse();
 
   // --- requests
-  void take_frame(Bytes frame);
+  void take_frame(ByteView frame);
   void take_request(const zkwire::RequestHeader& header, ByteView body);
   void take_write(const zkwire::RequestHeader& header, ByteView body);
   void take_auth(const zkwire::RequestHeader& header, ByteView body);
@@ -103,10 +103,13 @@ class EdgeConnection final : public ports::StreamHandler {
                   const zkwire::Reply& reply, bool close_after);
   void advance();
   void run_read(const zkwire::RequestHeader& header, ByteView body);
+  bool run_plain_read(const zkwire::RequestHeader& header, ByteView body);
   void send_sync(std::uint64_t ticket);
   bool must_wait() const;
   void put(ByteView frame);
-  void sent_reply(const Pending& pending);
+  void mark_dirty();
+  void touch();
+  void sent_reply(Instant since);
 
   Edge& edge_;
   const Id id_;
@@ -117,6 +120,7 @@ class EdgeConnection final : public ports::StreamHandler {
   Bytes out_;
   Phase phase_ = Phase::fresh;
   bool paused_ = false;
+  bool dirty_ = false;
   bool mirrors_read_only_ = false;
 
   SessionId session_;
@@ -130,8 +134,9 @@ class EdgeConnection final : public ports::StreamHandler {
   bool attaching_ = false;
   bool request_sent_ = false;
 
-  std::deque<Pending> pending_;
-  std::deque<Write> writes_;  // unanswered, by sequence
+  Fifo<Pending> pending_;
+  std::size_t pending_reads_ = 0;  // deferred, sync and synced: writes behind the first one wait
+  Fifo<Write> writes_;             // unanswered, by sequence
   std::size_t write_bytes_ = 0;
   Sequence next_sequence_{1};
   Sequence submitted_;  // the last one that was handed to the engine since the path is what it is
@@ -145,7 +150,8 @@ class EdgeConnection final : public ports::StreamHandler {
   std::uint64_t sent_ = 0;
   std::int32_t last_xid_ = -1;
   std::int64_t last_zxid_ = 0;
-  const char* last_op_ = "NA";
+  std::int32_t last_op_ = 0;   // 0: none yet
+  std::uint64_t touched_ = 0;  // Edge::touch_number
 };
 
 }  // namespace synod::coordinator

@@ -111,7 +111,7 @@ void EdgeConnection::opened(const znode::Outcome& outcome) {
   edge_.close_nonce(nonce_);
   generation_ = outcome.generation;
   edge_.bind(session_, id_);
-  edge_.touch(session_);
+  touch();
   zkwire::ConnectResponse response{0, timeout_ms_, session_.value(), password_, std::nullopt};
   if (mirrors_read_only_) {
     response.read_only = false;

@@ -193,6 +193,9 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
     push_ready(header, 0, Code::auth_failed, zkwire::SaslReply{}, true);
   } else if (op == OpCode::sync) {
     take_sync(header, body);
+  } else if (pending_.empty()) {
+    run_read(header, body);  // it is the head
+    sent_reply(heard_);
   } else {
     Pending pending;
     pending.kind = Pending::Kind::deferred;
@@ -200,6 +203,7 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
     pending.payload = Bytes(body);
     pending.since = heard_;
     pending_.push_back(std::move(pending));
+    ++pending_reads_;
   }
 }
 
@@ -253,6 +257,7 @@ void EdgeConnection::take_sync(const zkwire::RequestHeader& header, ByteView bod
   pending.since = heard_;
   const std::uint64_t ticket = pending.number;
   pending_.push_back(std::move(pending));
+  ++pending_reads_;
   send_sync(ticket);
 }
 
@@ -262,7 +267,34 @@ void EdgeConnection::send_sync(std::uint64_t ticket) {
   }
 }
 
+// getData without a watch, which is most of what a coordination service does: answered from the
+// frame and the tree without anything in between. False: anything else.
+bool EdgeConnection::run_plain_read(const zkwire::RequestHeader& header, ByteView body) {
+  const std::optional<ByteView> path = zkwire::plain_get_data_path(header, body);
+  if (!path.has_value()) {
+    return false;
+  }
+  edge_.with_state([&](const znode::State& state) {
+    if (phase_ != Phase::open) {
+      return;
+    }
+    last_zxid_ = state.last_zxid().value();
+    mark_dirty();
+    const znode::DataView view = view_data(state, *path, {identities_, edge_.switches()});
+    const zkwire::ReplyHeader reply{header.xid, last_zxid_, static_cast<std::int32_t>(view.code)};
+    if (view.code == Code::ok) {
+      zkwire::append_data_reply(out_, reply, view.data, view.stat);
+    } else {
+      zkwire::append_reply(out_, reply, zkwire::EmptyReply{});
+    }
+  });
+  return true;
+}
+
 void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body) {
+  if (run_plain_read(header, body)) {
+    return;
+  }
   const auto op = static_cast<OpCode>(header.type);
   const Result<zkwire::Request> request = zkwire::decode_request_body(op, body);
   Bytes events;
@@ -287,8 +319,7 @@ void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body
   // Clients find pings and watch restorations by these numbers, whatever they sent.
   const std::int32_t xid = op == OpCode::ping ? zkwire::xid_ping : header.xid;
   put(events);
-  put(zkwire::frame(
-      zkwire::encode_reply({xid, zxid, static_cast<std::int32_t>(result.code)}, result.reply)));
+  zkwire::append_reply(out_, {xid, zxid, static_cast<std::int32_t>(result.code)}, result.reply);
 }
 
 }  // namespace synod::coordinator

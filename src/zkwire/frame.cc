@@ -6,6 +6,7 @@ namespace synod::zkwire {
 namespace {
 
 constexpr std::size_t length_size = 4;
+constexpr std::size_t kept_size_max = 4096;  // of an idle connection's buffer
 
 Error malformed(const char* what) { return {ErrorCode::malformed, what}; }
 
@@ -22,10 +23,18 @@ void FrameReader::feed(ByteView bytes) {
     buffer_.erase(0, start_);
     start_ = 0;
   }
+  if (buffer_.empty() && buffer_.capacity() > kept_size_max && bytes.size() <= kept_size_max) {
+    Bytes().swap(buffer_);  // the burst is over
+  }
   buffer_.append(bytes);
 }
 
 std::optional<Bytes> FrameReader::next() {
+  const std::optional<ByteView> view = next_view();
+  return view.has_value() ? std::optional<Bytes>(*view) : std::nullopt;
+}
+
+std::optional<ByteView> FrameReader::next_view() {
   const ByteView waiting = peek();
   if (bad_ || waiting.size() < length_size) {
     return std::nullopt;
@@ -40,9 +49,8 @@ std::optional<Bytes> FrameReader::next() {
   if (waiting.size() < length_size + size) {
     return std::nullopt;
   }
-  Bytes body(waiting.substr(length_size, size));
   start_ += length_size + size;
-  return body;
+  return waiting.substr(length_size, size);
 }
 
 Bytes encode(const ConnectRequest& request) {

@@ -37,6 +37,8 @@ class FrameReader {
 
   // The next whole frame's body; nullopt if more bytes are needed or the stream is bad().
   std::optional<Bytes> next();
+  // The same without a copy: valid until the next feed().
+  std::optional<ByteView> next_view();
 
   // A length was negative or above the limit: nothing after it can be read.
   bool bad() const { return bad_; }
@@ -64,12 +66,19 @@ Bytes encode_request(const RequestHeader& header, const Request& request);
 Bytes encode_request_body(OpCode op, const Request& request);
 Result<RequestHeader> decode_request_header(ByteView& rest);  // moves `rest` past the header
 Result<Request> decode_request_body(OpCode op, ByteView body);
+// The path of a getData that sets no watch; nullopt for everything else, malformed ones included.
+std::optional<ByteView> plain_get_data_path(const RequestHeader& header, ByteView body);
 // True if `number` is an opcode that decode_request_body knows.
 bool is_known_request(std::int32_t number);
 
 // --- replies
 // The body is left out when header.err is not 0.
 Bytes encode_reply(const ReplyHeader& header, const Reply& reply);
+// The same with its length, behind what `out` holds.
+void append_reply(Bytes& out, const ReplyHeader& header, const Reply& reply);
+// append_reply of a DataReply, without one. Precondition: header.err is 0.
+void append_data_reply(Bytes& out, const ReplyHeader& header, std::optional<ByteView> data,
+                       const Stat& stat);
 Result<ReplyHeader> decode_reply_header(ByteView& rest);
 // `op` is that of the request. EmptyReply for those without a body.
 Result<Reply> decode_reply_body(OpCode op, ByteView body);

@@ -26,18 +26,30 @@ void JuteWriter::acl(const AclList& v) {
   }
 }
 
+// Eleven numbers in one piece: most replies carry them.
 void JuteWriter::stat(const Stat& v) {
-  i64(v.czxid);
-  i64(v.mzxid);
-  i64(v.ctime);
-  i64(v.mtime);
-  i32(v.version);
-  i32(v.cversion);
-  i32(v.aversion);
-  i64(v.ephemeral_owner);
-  i32(v.data_length);
-  i32(v.num_children);
-  i64(v.pzxid);
+  char fields[6 * 8 + 5 * 4];
+  char* at = fields;
+  const auto put_i64 = [&at](std::int64_t number) {
+    put(static_cast<std::uint64_t>(number), 8, at);
+    at += 8;
+  };
+  const auto put_i32 = [&at](std::int32_t number) {
+    put(static_cast<std::uint32_t>(number), 4, at);
+    at += 4;
+  };
+  put_i64(v.czxid);
+  put_i64(v.mzxid);
+  put_i64(v.ctime);
+  put_i64(v.mtime);
+  put_i32(v.version);
+  put_i32(v.cversion);
+  put_i32(v.aversion);
+  put_i64(v.ephemeral_owner);
+  put_i32(v.data_length);
+  put_i32(v.num_children);
+  put_i64(v.pzxid);
+  bytes_.append(fields, sizeof(fields));
 }
 
 std::uint64_t JuteReader::fixed(std::size_t n) {
@@ -83,13 +95,15 @@ std::size_t JuteReader::count(std::size_t item_min) {
 
 std::string JuteReader::string() { return std::string(sized().value_or(ByteView())); }
 
-std::string JuteReader::path() {
+std::string JuteReader::path() { return std::string(path_view()); }
+
+ByteView JuteReader::path_view() {
   const std::optional<ByteView> field = sized();
   if (!field.has_value()) {
     fail();
     return {};
   }
-  return std::string(*field);
+  return *field;
 }
 
 Buffer JuteReader::buffer() {

@@ -20,6 +20,10 @@ namespace synod::zkwire {
 
 class JuteWriter {
  public:
+  JuteWriter() = default;
+  // Goes on behind what is there.
+  explicit JuteWriter(Bytes begun) : bytes_(std::move(begun)) {}
+
   void boolean(bool v) { bytes_.push_back(v ? '\1' : '\0'); }
   void i32(std::int32_t v) { fixed(static_cast<std::uint32_t>(v), 4); }
   void i64(std::int64_t v) { fixed(static_cast<std::uint64_t>(v), 8); }
@@ -38,13 +42,28 @@ class JuteWriter {
   void acl(const AclList& v);
   void stat(const Stat& v);
 
+  // A length that is known later: begin_frame() leaves room for it, end_frame() fills it in.
+  std::size_t begin_frame() {
+    const std::size_t at = bytes_.size();
+    i32(0);
+    return at;
+  }
+  void end_frame(std::size_t at) {
+    put(static_cast<std::uint32_t>(bytes_.size() - at - 4), 4, bytes_.data() + at);
+  }
+
   Bytes take() { return std::move(bytes_); }
   std::size_t size() const { return bytes_.size(); }
 
  private:
   void fixed(std::uint64_t v, int n) {
+    char field[8];
+    put(v, n, field);
+    bytes_.append(field, static_cast<std::size_t>(n));
+  }
+  static void put(std::uint64_t v, int n, char* to) {
     for (int shift = 8 * (n - 1); shift >= 0; shift -= 8) {
-      bytes_.push_back(static_cast<char>(v >> shift));
+      *to++ = static_cast<char>(v >> shift);
     }
   }
 
@@ -63,6 +82,8 @@ class JuteReader {
   // Null is malformed: a request's path.
   std::string path();
   Buffer buffer();
+  // path() without a copy.
+  ByteView path_view();
   std::vector<std::string> strings();
   // The elements of a request's list of paths: a null among them is malformed.
   std::vector<std::string> paths();

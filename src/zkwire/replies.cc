@@ -173,16 +173,51 @@ Reply read_body(OpCode op, JuteReader& in) {
 
 }  // namespace
 
-Bytes encode_reply(const ReplyHeader& header, const Reply& reply) {
-  JuteWriter out;
+namespace {
+
+void write_header(JuteWriter& out, const ReplyHeader& header) {
   out.i32(header.xid);
   out.i64(header.zxid);
   out.i32(header.err);
+}
+
+void write_reply(JuteWriter& out, const ReplyHeader& header, const Reply& reply) {
+  write_header(out, header);
   // A failed SASL exchange is the one error that has a body.
   if (header.err == 0 || std::holds_alternative<SaslReply>(reply)) {
     std::visit(BodyWriter{out}, reply);
   }
+}
+
+}  // namespace
+
+Bytes encode_reply(const ReplyHeader& header, const Reply& reply) {
+  JuteWriter out;
+  write_reply(out, header, reply);
   return out.take();
+}
+
+void append_reply(Bytes& out, const ReplyHeader& header, const Reply& reply) {
+  JuteWriter writer(std::move(out));
+  const std::size_t at = writer.begin_frame();
+  write_reply(writer, header, reply);
+  writer.end_frame(at);
+  out = writer.take();
+}
+
+void append_data_reply(Bytes& out, const ReplyHeader& header, std::optional<ByteView> data,
+                       const Stat& stat) {
+  JuteWriter writer(std::move(out));
+  const std::size_t at = writer.begin_frame();
+  write_header(writer, header);
+  if (data.has_value()) {
+    writer.string(*data);
+  } else {
+    writer.i32(-1);
+  }
+  writer.stat(stat);
+  writer.end_frame(at);
+  out = writer.take();
 }
 
 Result<Reply> decode_reply_body(OpCode op, ByteView body) {

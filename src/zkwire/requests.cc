@@ -353,6 +353,16 @@ Result<Request> decode_request_body(OpCode op, ByteView body) {
   return std::move(*request);
 }
 
+std::optional<ByteView> plain_get_data_path(const RequestHeader& header, ByteView body) {
+  if (header.type != static_cast<std::int32_t>(OpCode::get_data)) {
+    return std::nullopt;
+  }
+  JuteReader in(body);
+  const ByteView path = in.path_view();
+  const bool watch = in.boolean();
+  return in.ok() && !watch ? std::optional<ByteView>(path) : std::nullopt;
+}
+
 bool is_known_request(std::int32_t number) {
   const auto op = static_cast<OpCode>(number);
   switch (op) {
@@ -361,6 +371,10 @@ bool is_known_request(std::int32_t number) {
     case OpCode::delete_container:  // the leader's alone
     case OpCode::create_session:    // idem
     case OpCode::error: return false;
+    case OpCode::get_data:
+    case OpCode::set_data:
+    case OpCode::exists:
+    case OpCode::ping: return true;  // the most frequent ones
     default: return std::string_view(to_string(op)) != "unknown";
   }
 }

@@ -8,7 +8,9 @@ using zkwire::Code;
 ReadResult failed(Code code) { return {code, zkwire::EmptyReply{}}; }
 
 bool may(const State& state, const Node& node, std::int32_t wanted, const Reader& reader) {
-  return permits(*state.tree().acl_of(node), wanted, reader.identities, reader.switches);
+  // List 0 is the open one.
+  return node.acl == 0 ||
+         permits(*state.tree().acl_of(node), wanted, reader.identities, reader.switches);
 }
 
 // The node, or the code that says why it may not be read.
@@ -17,7 +19,7 @@ struct Found {
   Code code = Code::ok;
 };
 
-Found find_readable(const State& state, const std::string& path, const Reader& reader) {
+Found find_readable(const State& state, std::string_view path, const Reader& reader) {
   const Node* node = state.tree().find(path);
   if (node == nullptr) {
     return {nullptr, Code::no_node};
@@ -58,6 +60,16 @@ ReadResult read_data(const State& state, const std::string& path, const Reader& 
     return failed(found.code);
   }
   return {Code::ok, zkwire::DataReply{found.node->buffer(), found.node->stat()}};
+}
+
+DataView view_data(const State& state, std::string_view path, const Reader& reader) {
+  const Found found = find_readable(state, path, reader);
+  if (found.node == nullptr) {
+    return {found.code, std::nullopt, {}};
+  }
+  const Node& node = *found.node;
+  return {Code::ok, node.data_null ? std::nullopt : std::optional<ByteView>(node.data),
+          node.stat()};
 }
 
 ReadResult read_acl(const State& state, const std::string& path, const Reader& reader) {

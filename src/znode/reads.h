@@ -23,6 +23,14 @@ struct Reader {
   const Switches& switches;
 };
 
+// What getData answers, without a copy: `data` lives until the state changes.
+struct DataView {
+  zkwire::Code code = zkwire::Code::ok;
+  std::optional<ByteView> data;
+  zkwire::Stat stat;
+};
+DataView view_data(const State& state, std::string_view path, const Reader& reader);
+
 // no_node still registers the caller's data watch.
 ReadResult read_exists(const State& state, const std::string& path, const Reader& reader);
 ReadResult read_data(const State& state, const std::string& path, const Reader& reader);
