@@ -49,8 +49,9 @@ struct JournalOptions {
   std::size_t opened_tail_size_bytes = 16 << 20;
   // A witness is written when nothing was for so long.
   Duration witness_delay = Duration::millis(50);
-  // One step of filling the next segment each such interval: bounds its rate.
-  Duration fill_interval = Duration::millis(20);
+  // At most one step of filling the next segment each such interval. The log asks for no more than
+  // keeps pace with what is written.
+  Duration fill_interval = Duration::millis(5);
   Duration retry_full_delay = Duration::millis(100);
   // Simulator and tests only: answer_before_flush.
   PlantedBug planted = PlantedBug::none;

@@ -79,8 +79,14 @@ struct Log::Impl {
   std::optional<Error> fence;
 
   std::string path(const std::string& name) const { return directory + "/" + name; }
+  // Four times as much as the one before, up to the full size: filling ahead costs in proportion to
+  // what was written so far.
   std::uint64_t capacity(std::uint64_t generation) const {
-    return generation == 1 ? options.first_segment_size_bytes : options.segment_size_bytes;
+    std::uint64_t size = options.first_segment_size_bytes;
+    for (; generation > 1 && size < options.segment_size_bytes; --generation) {
+      size *= 4;
+    }
+    return std::min(size, options.segment_size_bytes);
   }
   Segment* find_segment(std::uint64_t generation);
 

@@ -39,8 +39,13 @@ Result<bool> Log::Impl::prepare_step() {
   if (!options.fill_ahead || spare.ready || fence.has_value()) {
     return false;
   }
-  // Not before it will be of use: a quiet log never writes 64 MiB of zeros.
-  if (segments.empty() || plan_offset < capacity(plan_generation) / 4) {
+  // Not before it will be of use: a quiet log never writes 64 MiB of zeros. Then as fast as leaves
+  // it ready when three quarters are used, and no faster: each step delays a flush.
+  const std::uint64_t present = capacity(plan_generation);
+  const std::uint64_t next = capacity(plan_generation + 1);
+  if (segments.empty() || plan_offset < present / 4 ||
+      spare.filled / options.fill_step_size_bytes * present >=
+          (plan_offset - present / 4) * 2 * next / options.fill_step_size_bytes) {
     return false;
   }
   const auto drop = [this](Error error) {
@@ -54,7 +59,7 @@ Result<bool> Log::Impl::prepare_step() {
       return drop(cut.error());
     }
   }
-  const std::uint64_t left = options.segment_size_bytes - spare.filled;
+  const std::uint64_t left = next - spare.filled;
   const Bytes zeros(std::min<std::uint64_t>(left, options.fill_step_size_bytes), '\0');
   Status done = spare.file->write_at(spare.filled, zeros);
   if (done.ok()) {
@@ -65,7 +70,7 @@ Result<bool> Log::Impl::prepare_step() {
     return drop(done.error());
   }
   spare.filled += zeros.size();
-  spare.ready = spare.filled == options.segment_size_bytes;
+  spare.ready = spare.filled == next;
   return !spare.ready;
 }
 

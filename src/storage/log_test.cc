@@ -132,17 +132,30 @@ TEST_F(LogTest, AnAdoptedHistoryIsReadFromWhereItWasStaged) {
 TEST_F(LogTest, TheNextSegmentIsFilledAhead) {
   reopen();
   append_values(1);
+  EXPECT_FALSE(log->prepare_step().value_or(true));  // a quarter is used: not yet
+  append_values(2);
   int steps = 0;
   while (log->prepare_step().value_or(false)) {
     ++steps;
   }
   EXPECT_EQ(steps, 3);
   EXPECT_TRUE(disk.exists("d/log/spare").value_or(false));
-  append_values(7);
+  append_values(5);
   EXPECT_FALSE(disk.exists("d/log/spare").value_or(true));
   EXPECT_EQ(log->segment_count(), 2U);
   auto file = disk.open("d/log/segment-0000000000000002", ports::OpenMode::read);
   EXPECT_EQ((*file)->size().value_or(0), 32U << 10);
+}
+
+TEST_F(LogTest, SegmentsGrowAndAreFilledAtThePaceOfTheLog) {
+  reopen();
+  append_values(2);
+  EXPECT_TRUE(log->prepare_step().value_or(false));  // half is used: half is filled
+  EXPECT_TRUE(log->prepare_step().value_or(false));
+  EXPECT_FALSE(log->prepare_step().value_or(true));
+  append_values(1);
+  EXPECT_TRUE(log->prepare_step().value_or(false));
+  EXPECT_FALSE(log->prepare_step().value_or(true));  // ready
 }
 
 TEST_F(LogTest, AValueLargerThanASegmentFits) {
