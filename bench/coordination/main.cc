@@ -9,6 +9,7 @@
 
 #include "bench/coordination/do_nothing.h"
 #include "bench/coordination/figures.h"
+#include "bench/coordination/footprint.h"
 #include "bench/coordination/stop.h"
 
 namespace synod::bench {
@@ -31,6 +32,7 @@ the others' beside both, latencies over all rounds. All servers flush before the
   --seconds=X           of one round (2; quick: 1)
   --warm=X              seconds of load before the first round (10; quick: 4)
   --rate=N              an open loop of so many operations a second
+  --footprint           not speed: start, idle CPU, memory of sessions and of znodes
   --synod=FILE          (build/synod)
   --directory=DIR       where the servers keep their files ($TMPDIR or /tmp)
   --tsv=FILE            the figures, a line for each point and system
@@ -38,6 +40,7 @@ the others' beside both, latencies over all rounds. All servers flush before the
 
 struct Options {
   bool quick = false;
+  bool footprint = false;
   std::vector<std::string> systems{"synod", "zookeeper", "do-nothing"};
   std::vector<std::string> servers{"1", "3"};
   std::vector<std::string> works;
@@ -92,6 +95,8 @@ void set_option(Options& options, const std::string& name, const std::string& va
     options.directory = value;
   } else if (name == "--tsv") {
     options.tsv = value;
+  } else if (name == "--footprint") {
+    options.footprint = true;
   } else if (name != "--quick") {
     throw std::invalid_argument("unknown option " + name);
   }
@@ -172,6 +177,10 @@ class Bench {
 
   int run() {
     std::fputs(describe_machine(directory_).c_str(), stdout);
+    if (options_.footprint) {
+      footprint();
+      return 0;
+    }
     for (const std::string& count : options_.servers) {
       if (!stopped()) {
         run_ensembles(std::stoi(count));
@@ -181,6 +190,29 @@ class Bench {
   }
 
  private:
+  void footprint() {
+    std::vector<Kind> kinds;
+    for (const Kind kind : {Kind::synod, Kind::zookeeper}) {
+      if (contains(options_.systems, to_string(kind))) {
+        kinds.push_back(kind);
+      }
+    }
+    FootprintOptions what;
+    if (options_.quick) {
+      what = {5, 2'000, 100'000};
+    }
+    print_footprint(kinds, what, [this](Kind kind, int count) { return launch(kind, count); });
+  }
+
+  std::unique_ptr<Servers> launch(Kind kind, int count) {
+    ServersOptions servers;
+    servers.synod = options_.synod;
+    servers.self = self_;
+    servers.directory = directory_ + "/" + to_string(kind) + std::to_string(count);
+    servers.count = count;
+    return std::make_unique<Servers>(kind, servers);
+  }
+
   void run_ensembles(int count) {
     std::vector<std::unique_ptr<Servers>> systems;
     for (const Kind kind : {Kind::synod, Kind::zookeeper, Kind::do_nothing}) {
@@ -210,12 +242,7 @@ class Bench {
 
   // Served, prepared, and warm: a virtual machine compiles what runs often.
   std::unique_ptr<Servers> start(Kind kind, int count) {
-    ServersOptions servers;
-    servers.synod = options_.synod;
-    servers.self = self_;
-    servers.directory = directory_ + "/" + to_string(kind) + std::to_string(count);
-    servers.count = count;
-    auto system = std::make_unique<Servers>(kind, servers);
+    auto system = launch(kind, count);
     std::printf(" start   %s, %d: served after %.0f ms\n", to_string(kind), count,
                 system->start_seconds() * 1000);
     std::fflush(stdout);

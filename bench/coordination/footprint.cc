@@ -1,0 +1,151 @@
+#include "bench/coordination/footprint.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+
+#include "bench/coordination/session.h"
+#include "bench/coordination/stop.h"
+
+namespace synod::bench {
+namespace {
+
+constexpr double mib = 1024.0 * 1024.0;
+constexpr int znode_size_bytes = 100;
+constexpr int siblings = 1000;
+constexpr int creates_under_way = 500;
+
+void rest(double seconds) {
+  const std::int64_t end = now_nanos() + static_cast<std::int64_t>(seconds * 1e9);
+  while (now_nanos() < end && !stopped()) {
+    ::usleep(50'000);
+  }
+}
+
+double memory(const Servers& servers) {
+  double sum = 0;
+  for (const std::uint64_t bytes : servers.memory_bytes()) {
+    sum += static_cast<double>(bytes);
+  }
+  return sum / static_cast<double>(servers.memory_bytes().size());
+}
+
+// Percent of one core, of one server.
+double idle_cpu(const Servers& servers, double seconds) {
+  const double before = servers.cpu_seconds();
+  const std::int64_t began = now_nanos();
+  rest(seconds);
+  const double passed = static_cast<double>(now_nanos() - began) / 1e9;
+  return 100 * (servers.cpu_seconds() - before) / passed /
+         static_cast<double>(servers.ports().size());
+}
+
+void print_idle(const Servers& servers, const FootprintOptions& options) {
+  rest(3);  // what a start leaves to do
+  const double cpu = idle_cpu(servers, options.idle_seconds);
+  std::printf("%-11s %d   served after %5.0f ms   idle %6.2f %% of a core each   %7.1f MiB each\n",
+              to_string(servers.kind()), static_cast<int>(servers.ports().size()),
+              servers.start_seconds() * 1000, cpu, memory(servers) / mib);
+  std::fflush(stdout);
+}
+
+void print_sessions(const Servers& servers, const FootprintOptions& options) {
+  const double before = memory(servers);
+  const std::string error = hold_sessions(servers.ports(), options.sessions, [&] {
+    rest(2);
+    const double grown = memory(servers) - before;
+    const double cpu = idle_cpu(servers, options.idle_seconds);
+    std::printf("%-11s %d sessions: %.0f B each, %.1f MiB in all, %.2f %% of a core\n",
+                to_string(servers.kind()), options.sessions, grown / options.sessions,
+                (before + grown) / mib, cpu);
+    std::fflush(stdout);
+  });
+  if (!error.empty()) {
+    std::printf("%-11s %d sessions: %s\n", to_string(servers.kind()), options.sessions,
+                error.c_str());
+  }
+}
+
+void add_create(std::string& out, std::int32_t xid, const std::string& path,
+                const std::string& data) {
+  FrameWriter frame(out);
+  frame.i32(xid);
+  frame.i32(op::create);
+  frame.sized(path);
+  frame.sized(data);
+  frame.open_acl();
+  frame.i32(0);
+}
+
+void print_znodes(const Servers& servers, const FootprintOptions& options) {
+  Session::Shared shared;
+  Session session(shared, 0);
+  if (std::string error = session.open(servers.ports().front(), 30'000); !error.empty()) {
+    throw std::runtime_error(error);
+  }
+  const double before = memory(servers);
+  const std::int64_t began = now_nanos();
+  std::string frames;
+  std::int32_t xid = 0;
+  int waiting = 0;
+  std::size_t name_bytes = 0;
+  add_create(frames, ++xid, "/fill", "");
+  ++waiting;
+  for (int i = 0; i < options.znodes && !stopped(); ++i) {
+    const std::string parent = "/fill/" + std::to_string(i / siblings);
+    if (i % siblings == 0) {
+      add_create(frames, ++xid, parent, "");
+      ++waiting;
+    }
+    const std::string name = "node-" + std::to_string(i);
+    name_bytes += name.size();
+    add_create(frames, ++xid, parent + "/" + name, std::string(znode_size_bytes, 'x'));
+    if (++waiting >= creates_under_way || i + 1 == options.znodes) {
+      if (std::string error = session.call(frames, waiting); !error.empty()) {
+        throw std::runtime_error(error);
+      }
+      frames.clear();
+      waiting = 0;
+    }
+  }
+  const double seconds = static_cast<double>(now_nanos() - began) / 1e9;
+  const double each = (memory(servers) - before) / options.znodes;
+  const double named = static_cast<double>(name_bytes) / options.znodes;
+  std::printf("%-11s %d znodes of %d B: %.0f B each, %.0f beside name and data; made in %.1f s%s\n",
+              to_string(servers.kind()), options.znodes, znode_size_bytes, each,
+              each - named - znode_size_bytes, seconds,
+              shared.outcome.failed > 0 ? "  REPLIES WITH ERRORS" : "");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void print_footprint(const std::vector<Kind>& kinds, const FootprintOptions& options,
+                     const std::function<std::unique_ptr<Servers>(Kind, int)>& start) {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  std::printf("\nfootprint\n");
+  for (const Kind kind : kinds) {
+    if (kind == Kind::do_nothing) {
+      continue;
+    }
+    for (const int count : {1, 3}) {
+      if (!stopped()) {
+        print_idle(*start(kind, count), options);
+      }
+    }
+    if (!stopped()) {
+      print_sessions(*start(kind, 1), options);
+    }
+    if (!stopped()) {
+      print_znodes(*start(kind, 1), options);
+    }
+  }
+}
+
+}  // namespace synod::bench
