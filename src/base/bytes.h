@@ -23,6 +23,7 @@ class ByteWriter {
   void u16(std::uint16_t v) { fixed(v, 2); }
   void u32(std::uint32_t v) { fixed(v, 4); }
   void u64(std::uint64_t v) { fixed(v, 8); }
+  void i32(std::int32_t v) { u32(static_cast<std::uint32_t>(v)); }
   void i64(std::int64_t v) { fixed(static_cast<std::uint64_t>(v), 8); }
   void raw(ByteView v) { bytes_.append(v); }
   // u32 length, then the bytes.
@@ -53,6 +54,7 @@ class ByteReader {
   std::uint16_t u16() { return static_cast<std::uint16_t>(fixed(2)); }
   std::uint32_t u32() { return static_cast<std::uint32_t>(fixed(4)); }
   std::uint64_t u64() { return fixed(8); }
+  std::int32_t i32() { return static_cast<std::int32_t>(u32()); }
   std::int64_t i64() { return static_cast<std::int64_t>(fixed(8)); }
 
   // The next n bytes, borrowed from the input.

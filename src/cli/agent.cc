@@ -72,7 +72,7 @@ void add_flags(Flags& flags, AgentFlags& given) {
   flags.number("disk_reserve_mb", &given.disk_reserve_mb,
                "free space of work_dir below which no new tasks are taken");
   flags.text("log_file", &given.log_file, "in place of standard error");
-  flags.text("logging_level", &given.logging_level, "INFO, WARNING or ERROR");
+  flags.text("logging_level", &given.logging_level, "DEBUG, INFO, WARNING or ERROR");
 }
 
 void add_flags_without_meaning(Flags& flags) {
@@ -201,15 +201,8 @@ bool complete(AgentFlags& given) {
   return true;
 }
 
-LogLevel level_of(const std::string& name) {
-  return name == "ERROR"     ? LogLevel::error
-         : name == "WARNING" ? LogLevel::warning
-         : name == "DEBUG"   ? LogLevel::debug
-                             : LogLevel::info;
-}
-
 int serve(const AgentFlags& given) {
-  machine::Machine machine({given.log_file, level_of(given.logging_level)});
+  machine::Machine machine({given.log_file, log_level_of(given.logging_level)});
   ports::Lane& lane = machine.start_lane("agent");
   ports::Lane& journal_lane = machine.start_lane("agent-journal");
   std::unique_ptr<agent::Node> node;

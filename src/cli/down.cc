@@ -12,7 +12,7 @@
 namespace synod::cli {
 namespace {
 
-constexpr Duration poll_interval = Duration::millis(20);
+constexpr Duration end_poll_interval = Duration::millis(20);
 // The supervisor gives each of four stages three seconds before it kills.
 constexpr Duration supervisor_patience = Duration::seconds(15);
 constexpr Duration task_patience = Duration::seconds(5);
@@ -54,7 +54,7 @@ void signal_all(Session& session, const std::vector<RunningProcess>& all, int nu
 bool wait_until(Session& session, Duration patience, const std::function<bool()>& done) {
   const Instant deadline = session.lane().now() + patience;
   while (!done()) {
-    if (session.lane().now() >= deadline || !session.wait(poll_interval)) {
+    if (session.lane().now() >= deadline || !session.wait(end_poll_interval)) {
       return done();
     }
   }

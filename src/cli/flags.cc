@@ -213,4 +213,11 @@ Result<Duration> parse_duration(const std::string& text) {
                "\"" + text + "\" is not a duration such as 500ms, 10secs or 1mins"};
 }
 
+LogLevel log_level_of(const std::string& name) {
+  return name == "ERROR"     ? LogLevel::error
+         : name == "WARNING" ? LogLevel::warning
+         : name == "DEBUG"   ? LogLevel::debug
+                             : LogLevel::info;
+}
+
 }  // namespace synod::cli

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/instant.h"
+#include "base/log.h"
 #include "base/result.h"
 
 namespace synod::cli {
@@ -59,5 +60,8 @@ class Flags {
 
 // The text form of Flags::duration. invalid_argument otherwise.
 Result<Duration> parse_duration(const std::string& text);
+
+// What --logging_level names: DEBUG, INFO, WARNING or ERROR; anything else is INFO.
+LogLevel log_level_of(const std::string& name);
 
 }  // namespace synod::cli

@@ -53,7 +53,7 @@ void declare(Flags& flags, MasterFlags& out) {
   flags.number("advertise_port", &out.advertise_port, "port to advertise, if another");
   flags.text("cluster", &options.cluster, "name of the cluster, for people");
   flags.text("log_dir", &out.log_dir, "folder of the log file; standard error if empty");
-  flags.text("logging_level", &out.logging_level, "INFO, WARNING or ERROR; DEBUG for more");
+  flags.text("logging_level", &out.logging_level, "DEBUG, INFO, WARNING or ERROR");
   flags.duration("zk_session_timeout", &options.zk_session_timeout,
                  "silence after which another master takes over");
   flags.duration("allocation_interval", &options.allocator.allocation_interval,
@@ -237,16 +237,6 @@ Status finish(const std::vector<std::string>& arguments, MasterFlags& flags) {
   return {};
 }
 
-LogLevel level_of(const std::string& name) {
-  if (name == "DEBUG") {
-    return LogLevel::debug;
-  }
-  if (name == "WARNING") {
-    return LogLevel::warning;
-  }
-  return name == "ERROR" ? LogLevel::error : LogLevel::info;
-}
-
 // Runs until a signal, or until the master may lead no more.
 int serve(machine::Machine& machine, master::Options options) {
   constexpr std::int64_t cpus_for_two_lanes_milli = 3000;
@@ -297,7 +287,7 @@ int master_main(const std::vector<std::string>& arguments) {
   }
   machine::MachineOptions options;
   options.log_path = parsed.log_dir.empty() ? "" : parsed.log_dir + "/synod-master.log";
-  options.log_level = level_of(parsed.logging_level);
+  options.log_level = log_level_of(parsed.logging_level);
   machine::Machine machine(options);
   return serve(machine, std::move(parsed.options));
 }

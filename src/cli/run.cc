@@ -28,7 +28,7 @@ struct RunOptions {
   std::vector<std::string> command;
 };
 
-constexpr Duration poll_interval = Duration::millis(25);
+constexpr Duration app_poll_interval = Duration::millis(25);
 // How long all must have run before `run` calls it a success.
 constexpr Duration settle_time = Duration::millis(150);
 // An app that found no offer for this long is told why.
@@ -145,7 +145,7 @@ class Follower {
       } else if (app.error().code == ErrorCode::not_found) {
         return fail("run", app.error());
       }
-      if (!session_.wait(poll_interval)) {
+      if (!session_.wait(app_poll_interval)) {
         std::printf("\n left queued: synod kill %s takes it back\n", name_.c_str());
         return exit_success;
       }
@@ -366,7 +366,7 @@ int kill_main(const std::vector<std::string>& arguments) {
       return fail("kill", Error{ErrorCode::internal, message_of(*response)});
     }
     while (find_app(session, *target, name).ok()) {
-      if (!session.wait(poll_interval)) {
+      if (!session.wait(app_poll_interval)) {
         return exit_failed;
       }
     }

@@ -21,7 +21,7 @@ namespace synod::cli {
 namespace {
 
 constexpr Duration ready_timeout = Duration::seconds(60);
-constexpr Duration poll_interval = Duration::millis(30);
+constexpr Duration ready_poll_interval = Duration::millis(30);
 
 struct UpFlags {
   UpOptions options;
@@ -197,7 +197,7 @@ Result<ClusterView> wait_ready(Session& session, const UpFlags& up, ports::Proce
       return Error{ErrorCode::internal,
                    "the supervisor ended; see " + up.options.directory + "/logs/up.log"};
     }
-    if (!session.wait(poll_interval)) {
+    if (!session.wait(ready_poll_interval)) {
       return Error{ErrorCode::closed, "interrupted while waiting for " + lacks};
     }
   }

@@ -7,7 +7,7 @@
 namespace synod::coordinator {
 namespace {
 
-constexpr std::size_t log_read_size_bytes = 1 << 20;
+constexpr std::size_t sent_log_size_bytes = 1 << 20;
 constexpr std::size_t snapshot_part_size_bytes = 256 << 10;
 // A link that holds more is given time.
 constexpr std::size_t unsent_bytes_high = 4 << 20;
@@ -51,7 +51,7 @@ void Courier::read_on(NodeId to) {
     owner_.journal(
         ReadSnapshotFile{job.ticket, job.ref.id.slot, job.offset, snapshot_part_size_bytes});
   } else {
-    owner_.journal(ReadLog{job.ticket, job.log.first, job.log.last, log_read_size_bytes});
+    owner_.journal(ReadLog{job.ticket, job.log.first, job.log.last, sent_log_size_bytes});
   }
 }
 

@@ -12,8 +12,8 @@ namespace synod::coordinator {
 namespace {
 
 // Tickets of our reads; the courier's and the applier's lie elsewhere.
-constexpr std::uint64_t ticket_base = std::uint64_t{1} << 63;
-constexpr std::size_t log_read_size_bytes = 4 << 20;
+constexpr std::uint64_t replay_ticket_base = std::uint64_t{1} << 63;
+constexpr std::size_t replayed_log_size_bytes = 4 << 20;
 
 }  // namespace
 
@@ -89,8 +89,8 @@ void Engine::replay_on() {
   }
   const Slot have(recovered_.chosen.value() + recovered_.tail.size());
   if (have < opened_->state.last) {
-    replay_ticket_ = ticket_base | (replay_ticket_ + 1);
-    journal(ReadLog{replay_ticket_, have.next(), opened_->state.last, log_read_size_bytes});
+    replay_ticket_ = replay_ticket_base | (replay_ticket_ + 1);
+    journal(ReadLog{replay_ticket_, have.next(), opened_->state.last, replayed_log_size_bytes});
     return;
   }
   start_core();

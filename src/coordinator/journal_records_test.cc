@@ -7,7 +7,7 @@
 namespace synod::coordinator {
 namespace {
 
-const paxos::Ballot ballot{3, NodeId(2)};
+const paxos::Ballot third_ballot{3, NodeId(2)};
 
 storage::LogState after(const std::vector<paxos::Record>& records) {
   storage::LogState state;
@@ -28,10 +28,12 @@ TEST(JournalRecords, WhatTheCoreDecidedComesBack) {
                                             {NodeId(7), Incarnation(17), 2, 1, true}};
   const storage::LogState state = after({
       paxos::IdentityRecord{ClusterId(5), Incarnation(17), founders},
-      paxos::PromiseRecord{ballot},
-      paxos::AdoptRecord{ballot, Slot(0), Slot(0), paxos::Chain(0), false, paxos::Chain(0)},
-      paxos::AppendRecord{ballot, Slot(1), paxos::Chain(0), paxos::Chain(91), Slot(0), batch("a")},
-      paxos::AppendRecord{ballot, Slot(2), paxos::Chain(91), paxos::Chain(92), Slot(1), batch("b")},
+      paxos::PromiseRecord{third_ballot},
+      paxos::AdoptRecord{third_ballot, Slot(0), Slot(0), paxos::Chain(0), false, paxos::Chain(0)},
+      paxos::AppendRecord{third_ballot, Slot(1), paxos::Chain(0), paxos::Chain(91), Slot(0),
+                          batch("a")},
+      paxos::AppendRecord{third_ballot, Slot(2), paxos::Chain(91), paxos::Chain(92), Slot(1),
+                          batch("b")},
       paxos::StageRecord{
           {4, NodeId(1)}, Slot(1), Slot(2), paxos::Chain(91), paxos::Chain(94), batch("c")},
       paxos::AdoptRecord{
@@ -50,7 +52,8 @@ TEST(JournalRecords, WhatTheCoreDecidedComesBack) {
 }
 
 TEST(JournalRecords, AnInstalledSnapshotBeginsTheHistory) {
-  paxos::AdoptRecord adopt{ballot, Slot(40), Slot(40), paxos::Chain(9), true, paxos::Chain(9)};
+  paxos::AdoptRecord adopt{third_ballot,    Slot(40), Slot(40),
+                           paxos::Chain(9), true,     paxos::Chain(9)};
   const storage::LogState state = after({adopt});
   EXPECT_EQ(state.base, Slot(40));
   EXPECT_EQ(state.last, Slot(40));

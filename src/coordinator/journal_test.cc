@@ -14,7 +14,7 @@
 namespace synod::coordinator {
 namespace {
 
-const storage::Ballot ballot{1, NodeId(1)};
+const storage::Ballot first_ballot{1, NodeId(1)};
 
 JournalOptions small_options() {
   JournalOptions options;
@@ -89,7 +89,7 @@ struct Peer {
 };
 
 storage::Record value_of(std::uint64_t slot, std::size_t size = 500) {
-  return storage::Value{ballot, Slot(slot), slot * 7,
+  return storage::Value{first_ballot, Slot(slot), slot * 7,
                         Bytes(size, static_cast<char>('a' + slot % 26))};
 }
 
@@ -176,8 +176,8 @@ bool keeps_its_word(std::uint64_t seed, PlantedBug planted) {
       return false;
     }
     for (std::size_t i = 0; i < opened->tail.size(); ++i) {
-      EXPECT_EQ(storage::Record(storage::Value{ballot, opened->tail[i].slot, opened->tail[i].chain,
-                                               opened->tail[i].bytes}),
+      EXPECT_EQ(storage::Record(storage::Value{first_ballot, opened->tail[i].slot,
+                                               opened->tail[i].chain, opened->tail[i].bytes}),
                 value_of(i + 1));
     }
     next = opened->state.last.value() + 1;

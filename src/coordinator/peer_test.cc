@@ -16,7 +16,7 @@
 namespace synod::coordinator::peer {
 namespace {
 
-const paxos::Ballot ballot{2, NodeId(3)};
+const paxos::Ballot second_ballot{2, NodeId(3)};
 
 paxos::Entry entry(const std::string& text) {
   return paxos::make_entry(paxos::EntryKind::batch, text);
@@ -24,26 +24,27 @@ paxos::Entry entry(const std::string& text) {
 
 // One of each type, every field different from its default.
 std::vector<Frame> examples() {
-  const paxos::Position position{ballot, Slot(7), paxos::Chain(8)};
+  const paxos::Position position{second_ballot, Slot(7), paxos::Chain(8)};
   const paxos::Member member{NodeId(1), Incarnation(11), 2, 3, true};
   const std::vector<paxos::Message> consensus{
       paxos::Who{ClusterId(5), Incarnation(6), RulesVersion(1), {member}, 9},
       paxos::PreVote{4},
-      paxos::PreVoteReply{4, true, ballot, Incarnation(6)},
-      paxos::Prepare{ballot},
-      paxos::Promise{ballot, position, Slot(5), Incarnation(6), RulesVersion(1), true, ballot,
-                     Slot(1), Slot(2)},
-      paxos::Reject{ballot, ballot},
-      paxos::Fetch{ballot, position, Slot(5)},
-      paxos::Stage{ballot, Slot(1), Slot(2), paxos::Chain(3), Slot(4), {entry("a"), entry("")}},
-      paxos::Adopt{ballot, Slot(1), Slot(2), paxos::Chain(3)},
-      paxos::Accept{ballot, Slot(2), paxos::Chain(3), Slot(1), {entry("value")}},
-      paxos::Accepted{ballot, Slot(2), Incarnation(6), Slot(1), 77},
-      paxos::Rewind{ballot, Slot(2)},
-      paxos::Chosen{ballot, Slot(2)},
-      paxos::Heartbeat{ballot, Slot(2), 8, 9},
-      paxos::HeartbeatReply{ballot, 8, true, Slot(2), Incarnation(6)},
-      paxos::StepDown{ballot, NodeId(2)}};
+      paxos::PreVoteReply{4, true, second_ballot, Incarnation(6)},
+      paxos::Prepare{second_ballot},
+      paxos::Promise{second_ballot, position, Slot(5), Incarnation(6), RulesVersion(1), true,
+                     second_ballot, Slot(1), Slot(2)},
+      paxos::Reject{second_ballot, second_ballot},
+      paxos::Fetch{second_ballot, position, Slot(5)},
+      paxos::Stage{
+          second_ballot, Slot(1), Slot(2), paxos::Chain(3), Slot(4), {entry("a"), entry("")}},
+      paxos::Adopt{second_ballot, Slot(1), Slot(2), paxos::Chain(3)},
+      paxos::Accept{second_ballot, Slot(2), paxos::Chain(3), Slot(1), {entry("value")}},
+      paxos::Accepted{second_ballot, Slot(2), Incarnation(6), Slot(1), 77},
+      paxos::Rewind{second_ballot, Slot(2)},
+      paxos::Chosen{second_ballot, Slot(2)},
+      paxos::Heartbeat{second_ballot, Slot(2), 8, 9},
+      paxos::HeartbeatReply{second_ballot, 8, true, Slot(2), Incarnation(6)},
+      paxos::StepDown{second_ballot, NodeId(2)}};
   std::vector<Frame> frames;
   for (const paxos::Message& message : consensus) {
     frames.push_back(PeerMessage(message));
@@ -58,10 +59,10 @@ std::vector<Frame> examples() {
   frames.push_back(PeerMessage(SyncAsk{12}));
   frames.push_back(PeerMessage(SyncAnswer{12, true, Slot(13)}));
   frames.push_back(PeerMessage(Touched{{SessionId(14), SessionId(-15)}}));
-  frames.push_back(PeerMessage(SnapshotBegin{ballot, id, 1000}));
-  frames.push_back(PeerMessage(SnapshotPart{ballot, 500, "bytes"}));
-  frames.push_back(PeerMessage(SnapshotEnd{ballot}));
-  frames.push_back(PeerMessage(SnapshotTaken{ballot, Slot(50), true}));
+  frames.push_back(PeerMessage(SnapshotBegin{second_ballot, id, 1000}));
+  frames.push_back(PeerMessage(SnapshotPart{second_ballot, 500, "bytes"}));
+  frames.push_back(PeerMessage(SnapshotEnd{second_ballot}));
+  frames.push_back(PeerMessage(SnapshotTaken{second_ballot, Slot(50), true}));
   return frames;
 }
 
@@ -81,7 +82,7 @@ TEST(PeerFrames, every_type_comes_back_as_it_was) {
 }
 
 TEST(PeerFrames, the_documented_example) {
-  EXPECT_EQ(to_hex(encode_frame(PeerMessage(paxos::Message(paxos::Prepare{ballot})))),
+  EXPECT_EQ(to_hex(encode_frame(PeerMessage(paxos::Message(paxos::Prepare{second_ballot})))),
             "0d000000"
             "51d1fbee"
             "13"

@@ -50,9 +50,9 @@ class Writer final : public zk::ClientListener {
   zk::Client client_;
 };
 
-class Ensemble {
+class RestartedEnsemble {
  public:
-  Ensemble(std::uint64_t seed, int size) : world_(with_seed(seed)), size_(size) {
+  RestartedEnsemble(std::uint64_t seed, int size) : world_(with_seed(seed)), size_(size) {
     for (int id = 1; id <= size; ++id) {
       sim::MachineOptions options;
       options.name = fmt::format("m{}", id);
@@ -192,7 +192,7 @@ class Ensemble {
 
 TEST(Restart, OneCoordinatorKeepsWhatItSaidWhereverThePowerGoes) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
-    Ensemble e(seed, 1);
+    RestartedEnsemble e(seed, 1);
     e.start_all();
     e.start_client();
     ASSERT_TRUE(e.write_more(5)) << "seed " << seed;
@@ -209,7 +209,7 @@ TEST(Restart, OneCoordinatorKeepsWhatItSaidWhereverThePowerGoes) {
 }
 
 TEST(Restart, AMemberThatLagsBehindTheLogTakesASnapshot) {
-  Ensemble e(7, 3);
+  RestartedEnsemble e(7, 3);
   e.start_all();
   e.start_client();
   ASSERT_TRUE(e.write_more(10));

@@ -9,7 +9,7 @@ namespace {
 
 using zkwire::Code;
 
-constexpr Duration retry_pause = Duration::millis(200);
+constexpr Duration look_again_pause = Duration::millis(200);
 
 }  // namespace
 
@@ -63,7 +63,7 @@ class Detector::Watcher final : public std::enable_shared_from_this<Detector::Wa
     if (state == zkclient::State::auth_failed) {
       lane_.log().error("election", "the coordinators refuse our credentials");
     }
-    const Duration pause = state == zkclient::State::expired ? Duration() : retry_pause * 5;
+    const Duration pause = state == zkclient::State::expired ? Duration() : look_again_pause * 5;
     lane_.after(pause, scope_.wrap([this] { begin(); }));
   }
 
@@ -80,7 +80,7 @@ class Detector::Watcher final : public std::enable_shared_from_this<Detector::Wa
       return;  // begin() follows
     }
     const bool lost = failure.code == Code::connection_loss;
-    lane_.after(lost ? Duration() : retry_pause, scope_.wrap([this] { step(); }));
+    lane_.after(lost ? Duration() : look_again_pause, scope_.wrap([this] { step(); }));
   }
 
   // One watch at a time: a refresh while one stands asks without another.

@@ -44,7 +44,7 @@ Identity make_identity(const std::string& directory, const std::string& name) {
   return identity;
 }
 
-struct End final : ports::StreamHandler {
+struct TlsEnd final : ports::StreamHandler {
   void on_bytes(ByteView bytes) override { heard.append(bytes); }
   void on_eof() override { stream->close(); }
   void on_closed(const Error&) override { closed = true; }
@@ -93,8 +93,8 @@ class TlsTest : public testing::Test {
   Identity two = make_identity(directory.path(), "two");
   std::unique_ptr<ports::Listener> listener;
   std::unique_ptr<ports::Dial> dial;
-  End client;
-  End server;
+  TlsEnd client;
+  TlsEnd server;
   std::optional<Error> failure;
 };
 

@@ -12,8 +12,6 @@ namespace synod::master {
 
 namespace {
 
-using mesos::internal::AgentCall;
-
 std::optional<Uuid> uuid_of(const std::string& bytes) {
   Uuid out;
   if (bytes.size() != out.bytes.size()) {
@@ -129,7 +127,8 @@ std::optional<core::Leadership> leadership_of(const mesos::internal::MasterEpoch
   return core::Leadership{*lineage, MasterEpoch(message.counter())};
 }
 
-Result<core::AgentSubscribe> agent_subscription_of(const AgentCall& call, core::Stream stream,
+Result<core::AgentSubscribe> agent_subscription_of(const mesos::internal::AgentCall& call,
+                                                   core::Stream stream,
                                                    const std::string& peer_ip) {
   const auto& from = call.subscribe();
   core::AgentSubscribe out;
@@ -157,16 +156,18 @@ Result<core::AgentSubscribe> agent_subscription_of(const AgentCall& call, core::
   return out;
 }
 
-Result<std::optional<core::EventBody>> agent_event_of(const AgentCall& call, core::Stream stream) {
+Result<std::optional<core::EventBody>> agent_event_of(const mesos::internal::AgentCall& call,
+                                                      core::Stream stream) {
   using Body = std::optional<core::EventBody>;
   switch (call.type()) {
-    case AgentCall::UPDATE:
+    case mesos::internal::AgentCall::UPDATE:
       if (!call.has_update()) {
         return lacks("update");
       }
       return Body(update_of(call.update().update(), stream));
-    case AgentCall::PONG: return Body(core::AgentPong{stream, call.pong().number()});
-    case AgentCall::EXECUTOR_EXITED:
+    case mesos::internal::AgentCall::PONG:
+      return Body(core::AgentPong{stream, call.pong().number()});
+    case mesos::internal::AgentCall::EXECUTOR_EXITED:
       if (!call.has_executor_exited()) {
         return lacks("executor_exited");
       }
@@ -174,10 +175,10 @@ Result<std::optional<core::EventBody>> agent_event_of(const AgentCall& call, cor
                                             {call.executor_exited().framework_id().value()},
                                             {call.executor_exited().executor_id().value()},
                                             call.executor_exited().status()});
-    case AgentCall::USAGE:
+    case mesos::internal::AgentCall::USAGE:
       return Body(
           core::AgentAcceptsTasks{stream, call.usage().accepts_tasks(), call.usage().why_not()});
-    case AgentCall::MESSAGE:
+    case mesos::internal::AgentCall::MESSAGE:
       if (!call.has_message()) {
         return lacks("message");
       }
@@ -185,7 +186,8 @@ Result<std::optional<core::EventBody>> agent_event_of(const AgentCall& call, cor
                                      {call.message().framework_id().value()},
                                      {call.message().executor_id().value()},
                                      call.message().data()});
-    case AgentCall::GOODBYE: return Body(core::AgentGoodbye{stream, "the agent ended in order"});
+    case mesos::internal::AgentCall::GOODBYE:
+      return Body(core::AgentGoodbye{stream, "the agent ended in order"});
     default: return Body();
   }
 }

@@ -8,7 +8,7 @@
 namespace synod::storage {
 namespace {
 
-constexpr const char* directory = "d/log";
+constexpr const char* log_directory = "d/log";
 const Ballot one{1, NodeId(1)};
 const Ballot two{2, NodeId(2)};
 
@@ -24,7 +24,7 @@ LogOptions options() {
 struct LogTest : testing::Test {
   void reopen() {
     log.reset();
-    auto opened = Log::open(disk, directory, options(), ++nonce);
+    auto opened = Log::open(disk, log_directory, options(), ++nonce);
     ASSERT_TRUE(opened.ok()) << to_string(opened.error());
     ASSERT_FALSE(opened->damage.has_value()) << opened->damage->reason;
     log = std::move(opened->log);

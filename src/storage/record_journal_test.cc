@@ -9,7 +9,7 @@
 namespace synod::storage {
 namespace {
 
-constexpr const char* directory = "agent/journal";
+constexpr const char* journal_directory = "agent/journal";
 
 RecordJournalOptions small_options() {
   RecordJournalOptions options;
@@ -18,7 +18,7 @@ RecordJournalOptions small_options() {
 }
 
 OpenedJournal open_journal(sim::SimDisk& disk, std::uint64_t nonce) {
-  auto opened = RecordJournal::open(disk, directory, small_options(), nonce);
+  auto opened = RecordJournal::open(disk, journal_directory, small_options(), nonce);
   EXPECT_TRUE(opened.ok()) << to_string(opened.error());
   return std::move(opened).value();
 }
@@ -62,7 +62,7 @@ TEST(RecordJournal, CompactionReplacesWhatCameBefore) {
   }
   disk.power_cut();
   EXPECT_EQ(open_journal(disk, 2).records, (std::vector<Bytes>{"one", "two", "three"}));
-  EXPECT_EQ(disk.list(directory)->size(), 1U);
+  EXPECT_EQ(disk.list(journal_directory)->size(), 1U);
 }
 
 // The records that a journal may show: every state since the last one that was durable.
@@ -173,7 +173,7 @@ TEST(RecordJournal, FlippedBitsAreNeverRecords) {
     fresh.journal.reset();
     ASSERT_TRUE(disk.flip_bit("agent/journal/journal-0000000000000001", offset,
                               static_cast<unsigned>(offset % 8)));
-    auto opened = RecordJournal::open(disk, directory, small_options(), 2);
+    auto opened = RecordJournal::open(disk, journal_directory, small_options(), 2);
     if (!opened.ok()) {
       EXPECT_EQ(opened.error().code, ErrorCode::corrupt);
       ++corrupt;

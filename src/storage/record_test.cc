@@ -96,30 +96,30 @@ TEST(Group, AHeaderComesBackAndNoByteOfItMayChange) {
 
 // Adopt shows what was staged and drops what it must, in one step.
 TEST(LogState, FollowsAdoptions) {
-  const Ballot one{1, NodeId(1)};
-  const Ballot two{2, NodeId(2)};
+  const Ballot older{1, NodeId(1)};
+  const Ballot newer{2, NodeId(2)};
   LogState state;
   const auto apply = [&state](const Record& record) {
     ASSERT_FALSE(state.objection(record).has_value()) << record << ": " << *state.objection(record);
     state.apply(record);
   };
-  apply(Adopt{one, Slot(0), Slot(0), 0});
-  apply(Value{one, Slot(1), 11, "a"});
-  apply(Value{one, Slot(2), 12, "b"});
-  apply(Value{one, Slot(3), 13, "c"});
+  apply(Adopt{older, Slot(0), Slot(0), 0});
+  apply(Value{older, Slot(1), 11, "a"});
+  apply(Value{older, Slot(2), 12, "b"});
+  apply(Value{older, Slot(3), 13, "c"});
   apply(Chosen{Slot(1)});
-  apply(Stage{two, Slot(3), 23, "C"});
-  apply(Stage{two, Slot(4), 24, "D"});
+  apply(Stage{newer, Slot(3), 23, "C"});
+  apply(Stage{newer, Slot(4), 24, "D"});
   EXPECT_EQ(state.last, Slot(3));
   EXPECT_EQ(state.adopted, one);
   EXPECT_EQ(state.chain_at(Slot(3)), 13U);
 
-  EXPECT_TRUE(state.objection(Value{one, Slot(5), 0, ""}).has_value());
-  EXPECT_TRUE(state.objection(Adopt{two, Slot(1), Slot(4), 24}).has_value()) << "slot 2 unstaged";
-  EXPECT_TRUE(state.objection(Adopt{two, Slot(2), Slot(4), 99}).has_value()) << "other chain";
-  EXPECT_TRUE(state.objection(Adopt{two, Slot(0), Slot(0), 0}).has_value()) << "drops chosen";
+  EXPECT_TRUE(state.objection(Value{older, Slot(5), 0, ""}).has_value());
+  EXPECT_TRUE(state.objection(Adopt{newer, Slot(1), Slot(4), 24}).has_value()) << "slot 2 unstaged";
+  EXPECT_TRUE(state.objection(Adopt{newer, Slot(2), Slot(4), 99}).has_value()) << "other chain";
+  EXPECT_TRUE(state.objection(Adopt{newer, Slot(0), Slot(0), 0}).has_value()) << "drops chosen";
 
-  apply(Adopt{two, Slot(2), Slot(4), 24});
+  apply(Adopt{newer, Slot(2), Slot(4), 24});
   EXPECT_EQ(state.last, Slot(4));
   EXPECT_EQ(state.adopted, two);
   EXPECT_EQ(state.promised, two);

@@ -10,7 +10,7 @@
 namespace synod::storage {
 namespace {
 
-constexpr const char* directory = "d/snapshots";
+constexpr const char* snapshot_directory = "d/snapshots";
 
 SnapshotOptions small_options(bool compress) {
   SnapshotOptions options;
@@ -33,7 +33,7 @@ Bytes content_of(std::uint64_t slot, std::size_t size) {
 }
 
 std::unique_ptr<SnapshotStore> open_store(sim::SimDisk& disk, bool compress = true) {
-  auto store = SnapshotStore::open(disk, directory, small_options(compress));
+  auto store = SnapshotStore::open(disk, snapshot_directory, small_options(compress));
   EXPECT_TRUE(store.ok()) << to_string(store.error());
   return std::move(store).value();
 }
@@ -180,8 +180,8 @@ TEST(Snapshot, NoFlippedBitGoesUnseen) {
     const auto ref = write(*store, 9, content);
     ASSERT_TRUE(ref.ok());
     size = ref->file_size_bytes;
-    ASSERT_TRUE(disk.flip_bit(std::string(directory) + "/" + snapshot_name(Slot(9)), offset,
-                              static_cast<unsigned>(offset % 8)));
+    ASSERT_TRUE(disk.flip_bit(std::string(snapshot_directory) + "/" + snapshot_name(Slot(9)),
+                              offset, static_cast<unsigned>(offset % 8)));
     EXPECT_EQ(store->verify(Slot(9)).error().code, ErrorCode::corrupt);
     const auto found = read_all(*store, 9);
     EXPECT_EQ(found.error().code, ErrorCode::corrupt);
@@ -202,7 +202,7 @@ TEST(Snapshot, ADamagedManifestCostsOnlyTime) {
   ASSERT_TRUE(write(*store, 4, content_of(4, 100)).ok());
   ASSERT_TRUE(write(*store, 9, content_of(9, 100)).ok());
   store.reset();
-  ASSERT_TRUE(disk.flip_bit(std::string(directory) + "/manifest", 20, 3));
+  ASSERT_TRUE(disk.flip_bit(std::string(snapshot_directory) + "/manifest", 20, 3));
   store = open_store(disk);
   EXPECT_EQ(store->all().size(), 2U);
   EXPECT_EQ(read_all(*store, 9).value(), content_of(9, 100));

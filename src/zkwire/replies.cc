@@ -64,7 +64,7 @@ MultiReply read_multi_reply(JuteReader& in) {
   }
 }
 
-struct BodyWriter {
+struct ReplyWriter {
   JuteWriter& out;
 
   void operator()(const EmptyReply&) const {}
@@ -145,7 +145,7 @@ WhoAmIReply read_who_am_i(JuteReader& in) {
   return reply;
 }
 
-Reply read_body(OpCode op, JuteReader& in) {
+Reply read_reply_body(OpCode op, JuteReader& in) {
   switch (op) {
     case OpCode::create:
     case OpCode::sync: return PathReply{in.string()};
@@ -185,7 +185,7 @@ void write_reply(JuteWriter& out, const ReplyHeader& header, const Reply& reply)
   write_header(out, header);
   // A failed SASL exchange is the one error that has a body.
   if (header.err == 0 || std::holds_alternative<SaslReply>(reply)) {
-    std::visit(BodyWriter{out}, reply);
+    std::visit(ReplyWriter{out}, reply);
   }
 }
 
@@ -222,7 +222,7 @@ void append_data_reply(Bytes& out, const ReplyHeader& header, std::optional<Byte
 
 Result<Reply> decode_reply_body(OpCode op, ByteView body) {
   JuteReader in(body);
-  Reply reply = read_body(op, in);
+  Reply reply = read_reply_body(op, in);
   if (!in.ok()) {
     return Error{ErrorCode::malformed, std::string("reply: malformed ") + to_string(op)};
   }

@@ -210,7 +210,7 @@ void write_set_watches(JuteWriter& out, const SetWatchesRequest& request, bool w
 }
 
 // Writes whichever alternative the request is; the caller has chosen the right one.
-struct BodyWriter {
+struct RequestWriter {
   JuteWriter& out;
   OpCode op;
 
@@ -286,7 +286,7 @@ PathNumberRequest read_path_number(JuteReader& in) {
   return request;
 }
 
-std::optional<Request> read_body(OpCode op, JuteReader& in) {
+std::optional<Request> read_request_body(OpCode op, JuteReader& in) {
   switch (op) {
     case OpCode::ping:
     case OpCode::close_session:
@@ -329,7 +329,7 @@ std::optional<Request> read_body(OpCode op, JuteReader& in) {
 
 Bytes encode_request_body(OpCode op, const Request& request) {
   JuteWriter out;
-  std::visit(BodyWriter{out, op}, request);
+  std::visit(RequestWriter{out, op}, request);
   return out.take();
 }
 
@@ -337,13 +337,13 @@ Bytes encode_request(const RequestHeader& header, const Request& request) {
   JuteWriter out;
   out.i32(header.xid);
   out.i32(header.type);
-  std::visit(BodyWriter{out, static_cast<OpCode>(header.type)}, request);
+  std::visit(RequestWriter{out, static_cast<OpCode>(header.type)}, request);
   return out.take();
 }
 
 Result<Request> decode_request_body(OpCode op, ByteView body) {
   JuteReader in(body);
-  std::optional<Request> request = read_body(op, in);
+  std::optional<Request> request = read_request_body(op, in);
   if (!request.has_value()) {
     return Error{ErrorCode::malformed, "request: unknown opcode"};
   }

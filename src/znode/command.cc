@@ -25,8 +25,6 @@ enum class Tag : std::uint8_t {
 constexpr std::uint8_t batch_format = 1;
 constexpr std::size_t command_size_min = 8 + 4 + 8 + 2 + 1;
 
-void put_i32(ByteWriter& out, std::int32_t v) { out.u32(static_cast<std::uint32_t>(v)); }
-std::int32_t get_i32(ByteReader& in) { return static_cast<std::int32_t>(in.u32()); }
 void put_tag(ByteWriter& out, Tag tag) { out.u8(static_cast<std::uint8_t>(tag)); }
 
 struct RequestWriter {
@@ -35,24 +33,24 @@ struct RequestWriter {
   void operator()(const NoOp&) const { put_tag(out, Tag::no_op); }
   void operator()(const ClientWrite& r) const {
     put_tag(out, Tag::client_write);
-    put_i32(out, static_cast<std::int32_t>(r.op));
+    out.i32(static_cast<std::int32_t>(r.op));
     out.sized(zkwire::encode_request_body(r.op, r.request));
   }
   void operator()(const FailWrite& r) const {
     put_tag(out, Tag::fail_write);
-    put_i32(out, static_cast<std::int32_t>(r.code));
+    out.i32(static_cast<std::int32_t>(r.code));
   }
   void operator()(const CloseSession&) const { put_tag(out, Tag::close_session); }
   void operator()(const CreateSession& r) const {
     put_tag(out, Tag::create_session);
     out.u32(r.minter);
-    put_i32(out, r.timeout_ms);
+    out.i32(r.timeout_ms);
     out.sized(r.password);
     out.u64(r.nonce);
   }
   void operator()(const AttachSession& r) const {
     put_tag(out, Tag::attach_session);
-    put_i32(out, r.timeout_ms);
+    out.i32(r.timeout_ms);
     out.sized(r.password);
     out.u64(r.nonce);
   }
@@ -90,7 +88,7 @@ bool is_logged_op(zkwire::OpCode op) {
 }
 
 CommandRequest read_client_write(ByteReader& in) {
-  const auto op = static_cast<zkwire::OpCode>(get_i32(in));
+  const auto op = static_cast<zkwire::OpCode>(in.i32());
   const ByteView body = in.sized();
   if (!in.ok() || !is_logged_op(op)) {
     in.fail();
@@ -107,7 +105,7 @@ CommandRequest read_client_write(ByteReader& in) {
 CreateSession read_create_session(ByteReader& in) {
   CreateSession r;
   r.minter = in.u32();
-  r.timeout_ms = get_i32(in);
+  r.timeout_ms = in.i32();
   r.password = Bytes(in.sized());
   r.nonce = in.u64();
   return r;
@@ -115,7 +113,7 @@ CreateSession read_create_session(ByteReader& in) {
 
 AttachSession read_attach_session(ByteReader& in) {
   AttachSession r;
-  r.timeout_ms = get_i32(in);
+  r.timeout_ms = in.i32();
   r.password = Bytes(in.sized());
   r.nonce = in.u64();
   return r;
@@ -134,7 +132,7 @@ CommandRequest read_request(ByteReader& in) {
   switch (static_cast<Tag>(in.u8())) {
     case Tag::no_op: return NoOp{};
     case Tag::client_write: return read_client_write(in);
-    case Tag::fail_write: return FailWrite{static_cast<zkwire::Code>(get_i32(in))};
+    case Tag::fail_write: return FailWrite{static_cast<zkwire::Code>(in.i32())};
     case Tag::close_session: return CloseSession{};
     case Tag::create_session: return read_create_session(in);
     case Tag::attach_session: return read_attach_session(in);

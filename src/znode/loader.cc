@@ -13,8 +13,6 @@ Error malformed(const char* what) {
   return {ErrorCode::malformed, std::string("snapshot: ") + what};
 }
 
-std::int32_t get_i32(ByteReader& in) { return static_cast<std::int32_t>(in.u32()); }
-
 }  // namespace
 
 Loader::Loader(State::Options options) : state_(options) {
@@ -83,7 +81,7 @@ Status Loader::session(ByteReader& in) {
   Session session;
   session.generation = Generation(in.u32());
   session.next_sequence = Sequence(in.u64());
-  session.timeout_ms = get_i32(in);
+  session.timeout_ms = in.i32();
   session.password = Bytes(in.sized());
   session.nonce = in.u64();
   const bool in_order =
@@ -106,9 +104,9 @@ Status Loader::node(ByteReader& in) {
   node.ctime = in.i64();
   node.mtime = in.i64();
   node.owner = in.i64();
-  node.version = get_i32(in);
-  node.cversion = get_i32(in);
-  node.aversion = get_i32(in);
+  node.version = in.i32();
+  node.cversion = in.i32();
+  node.aversion = in.i32();
   node.data = Bytes(in.sized());
   node.data_null = (flags & 1) != 0;
   zkwire::AclList acl;
@@ -119,7 +117,7 @@ Status Loader::node(ByteReader& in) {
     }
     for (std::uint32_t i = 0; i < count; ++i) {
       zkwire::Acl entry;
-      entry.perms = get_i32(in);
+      entry.perms = in.i32();
       entry.id.scheme = std::string(in.sized());
       entry.id.id = std::string(in.sized());
       acl.push_back(std::move(entry));

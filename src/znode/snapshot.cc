@@ -8,8 +8,6 @@ namespace {
 constexpr std::uint8_t flag_null_data = 1;
 constexpr std::uint8_t flag_other_acl = 2;  // the list follows; otherwise the open one
 
-void put_i32(ByteWriter& out, std::int32_t v) { out.u32(static_cast<std::uint32_t>(v)); }
-
 }  // namespace
 
 Bytes encode_session_record(SessionId id, const Session& session) {
@@ -18,7 +16,7 @@ Bytes encode_session_record(SessionId id, const Session& session) {
   out.i64(id.value());
   out.u32(session.generation.value());
   out.u64(session.next_sequence.value());
-  put_i32(out, session.timeout_ms);
+  out.i32(session.timeout_ms);
   out.sized(session.password);
   out.u64(session.nonce);
   return out.take();
@@ -37,14 +35,14 @@ Bytes encode_node_record(std::string_view path, const Node& node, const zkwire::
   out.i64(node.ctime);
   out.i64(node.mtime);
   out.i64(node.owner);
-  put_i32(out, node.version);
-  put_i32(out, node.cversion);
-  put_i32(out, node.aversion);
+  out.i32(node.version);
+  out.i32(node.cversion);
+  out.i32(node.aversion);
   out.sized(node.data);
   if (other_acl) {
     out.u32(static_cast<std::uint32_t>(acl.size()));
     for (const zkwire::Acl& entry : acl) {
-      put_i32(out, entry.perms);
+      out.i32(entry.perms);
       out.sized(entry.id.scheme);
       out.sized(entry.id.id);
     }

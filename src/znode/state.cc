@@ -8,12 +8,6 @@
 #include "znode/walk.h"
 
 namespace synod::znode {
-namespace {
-
-std::uint64_t word(std::int64_t v) { return static_cast<std::uint64_t>(v); }
-
-}  // namespace
-
 State::State() : State(Options{}) {}
 
 State::State(Options options) : options_(options) {
@@ -85,7 +79,7 @@ Counts State::counts() const {
 }
 
 std::uint64_t State::session_digest(SessionId id, const Session& session) {
-  std::uint64_t h = hash_mix(word(id.value()), session.generation.value());
+  std::uint64_t h = hash_mix(static_cast<std::uint64_t>(id.value()), session.generation.value());
   h = hash_mix(h, session.next_sequence.value());
   h = hash_mix(h, static_cast<std::uint32_t>(session.timeout_ms));
   h = hash_mix(h, session.nonce);
@@ -93,7 +87,7 @@ std::uint64_t State::session_digest(SessionId id, const Session& session) {
 }
 
 std::uint64_t State::minter_digest(std::uint32_t minter, std::int64_t highest) {
-  return hash_mix(minter, word(highest));
+  return hash_mix(minter, static_cast<std::uint64_t>(highest));
 }
 
 void State::raise_minter(std::uint32_t minter, std::int64_t highest) {
@@ -107,7 +101,7 @@ void State::raise_minter(std::uint32_t minter, std::int64_t highest) {
 
 std::uint64_t State::digest() const {
   std::uint64_t h = hash_mix(tree_.digest(), session_digest_);
-  h = hash_mix(h, word(last_zxid_.value()));
+  h = hash_mix(h, static_cast<std::uint64_t>(last_zxid_.value()));
   for (const auto& [key, value] : settings_) {  // a handful
     h = hash64(value, hash64(key, h));
   }

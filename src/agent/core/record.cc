@@ -252,7 +252,7 @@ Record read_body(std::uint8_t kind, Reader& r) {
   }
 }
 
-std::string short_id(const Uuid& uuid) { return to_string(uuid).substr(0, 8); }
+std::string brief_id(const Uuid& uuid) { return to_string(uuid).substr(0, 8); }
 
 std::string names_of(const std::vector<TaskSpec>& tasks) {
   std::string text;
@@ -265,26 +265,26 @@ std::string names_of(const std::vector<TaskSpec>& tasks) {
 void print(std::ostream& out, const AgentNamed& r) { out << "agent-named " << r.agent_id; }
 void print(std::ostream& out, const MasterSeen& r) { out << "master-seen " << r.master; }
 void print(std::ostream& out, const LaunchIntended& r) {
-  out << "launch-intended " << short_id(r.container) << " executor=" << r.executor.key
+  out << "launch-intended " << brief_id(r.container) << " executor=" << r.executor.key
       << " tasks=" << names_of(r.tasks);
 }
 void print(std::ostream& out, const Forked& r) {
-  out << "forked " << short_id(r.container) << " process=" << r.process;
+  out << "forked " << brief_id(r.container) << " process=" << r.process;
 }
 void print(std::ostream& out, const TaskAdded& r) {
-  out << "task-added " << short_id(r.container) << " task=" << r.task.key;
+  out << "task-added " << brief_id(r.container) << " task=" << r.task.key;
 }
 void print(std::ostream& out, const UpdateTaken& r) {
   out << "update-taken " << r.task << ' ' << r.update;
 }
 void print(std::ostream& out, const UpdateAcknowledged& r) {
-  out << "update-acknowledged " << r.task << ' ' << short_id(r.uuid);
+  out << "update-acknowledged " << r.task << ' ' << brief_id(r.uuid);
 }
 void print(std::ostream& out, const KillAsked& r) {
   out << "kill-asked " << r.task << " grace=" << r.grace.millis() << "ms";
 }
 void print(std::ostream& out, const ContainerEnded& r) {
-  out << "container-ended " << short_id(r.container) << ' ' << to_string(r.status);
+  out << "container-ended " << brief_id(r.container) << ' ' << to_string(r.status);
 }
 void print(std::ostream& out, const FrameworkChanged& r) {
   out << "framework-changed " << r.framework.id;
