@@ -78,6 +78,7 @@ void AgentLink::connect() {
   }
   for (Pending& pending : updates_) {
     pending.delivered = false;
+    pending.carried = true;
     subscribe->add_unacknowledged_updates()->mutable_status()->ParseFromString(pending.status);
   }
   decoder_ = std::make_unique<Decoder>();
@@ -132,9 +133,10 @@ void AgentLink::handle(ByteView record) {
     attempts_ = 0;
     away_since_.reset();
     lane_.log().info("executor", "subscribed to the agent");
-    // What the SUBSCRIBE carried is taken by the agent without a POST of its own.
+    // What the SUBSCRIBE carried is taken by the agent without a POST of its own; what came after
+    // the SUBSCRIBE had left has yet to be said.
     for (Pending& pending : updates_) {
-      pending.delivered = true;
+      pending.delivered = pending.carried;
     }
   } else if (event.type() == v1::executor::Event::ACKNOWLEDGED) {
     acknowledged(event.acknowledged().uuid());
@@ -199,7 +201,7 @@ void AgentLink::retire(std::unique_ptr<http::Call> call) {
 void AgentLink::hold_task(const v1::TaskInfo& task) { held_task_ = mesos::encode_protobuf(task); }
 
 void AgentLink::send(const v1::TaskStatus& status) {
-  updates_.push_back(Pending{mesos::encode_protobuf(status), status.uuid(), false});
+  updates_.push_back(Pending{mesos::encode_protobuf(status), status.uuid()});
   post_next();
 }
 

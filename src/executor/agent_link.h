@@ -67,6 +67,7 @@ class AgentLink {
     Bytes status;  // serialized TaskStatus
     std::string uuid;
     bool delivered = false;  // the agent answered 202 on this subscription
+    bool carried = false;    // the present SUBSCRIBE names it
   };
 
   void connect();
