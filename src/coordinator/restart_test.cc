@@ -227,5 +227,48 @@ TEST(Restart, AMemberThatLagsBehindTheLogTakesASnapshot) {
   EXPECT_EQ(e.missing(3), "");
 }
 
+TEST(Restart, AWipedMemberVotesAgainWhenItHasCaughtUp) {
+  RestartedEnsemble e(9, 3);
+  e.start_all();
+  e.start_client();
+  ASSERT_TRUE(e.write_more(200));
+  e.machine(3).power_off();
+  e.machine(3).disk().wipe();
+  e.restart(3);
+  ASSERT_TRUE(e.write_more(100));
+  ASSERT_TRUE(e.world().run_until(e.world().now() + Duration::seconds(30),
+                                  [&] { return e.applied(3) >= e.applied(1); }));
+  e.world().run_for(Duration::seconds(5));
+  // Now it counts: with one of the others gone there is still a quorum.
+  e.machine(1).power_off();
+  ASSERT_TRUE(e.write_more(100));
+  e.restart(1);
+  ASSERT_TRUE(e.settle());
+  EXPECT_EQ(e.missing(3), "");
+}
+
+TEST(Restart, ThePowerOfAllGoesAtOnce) {
+  for (std::uint64_t seed = 100; seed < 106; ++seed) {
+    RestartedEnsemble e(seed, 3);
+    e.start_all();
+    e.start_client();
+    ASSERT_TRUE(e.write_more(40));
+    for (int life = 0; life < 3; ++life) {
+      e.world().run_for(Duration::millis(static_cast<std::int64_t>(e.world().prng().below(900))));
+      for (int id = 1; id <= 3; ++id) {
+        e.machine(id).power_off();
+      }
+      for (int id = 1; id <= 3; ++id) {
+        e.restart(id);
+      }
+      ASSERT_TRUE(e.write_more(40)) << "seed " << seed << " life " << life;
+    }
+    ASSERT_TRUE(e.settle()) << "seed " << seed;
+    for (int id = 1; id <= 3; ++id) {
+      EXPECT_EQ(e.missing(id), "") << "seed " << seed;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace synod::coordinator
