@@ -28,6 +28,14 @@ def client(**options):
     return zk
 
 
+def attached_to(session):
+    """A second client of a session. The first is cut, comes back at once and cuts this one in turn, maybe before
+    kazoo's start() looks whether it is connected, which it then takes for a time-out: so wait for the event alone."""
+    zk = KazooClient(hosts=HOSTS, client_id=session)
+    assert zk.start_async().wait(20), 'not attached within 20 s'
+    return zk
+
+
 def eventually(what, predicate, timeout=15.0):
     deadline = time.monotonic() + timeout
     while not predicate():
@@ -212,8 +220,7 @@ def a_session_is_attached_again(zk):
     lost = []
     first.add_listener(lambda state: lost.append(state))
     session = first.client_id  # kazoo forgets it while it is disconnected
-    second = KazooClient(hosts=HOSTS, client_id=session)
-    second.start(timeout=20)
+    second = attached_to(session)
     assert zk.exists('/attached').owner_session_id == session[0]
     eventually('the first connection is cut', lambda: KazooState.SUSPENDED in lost)
     first.stop()
@@ -233,8 +240,7 @@ def a_session_that_is_killed_expires(zk):
     # The victim comes back at once and cuts the killer's connection in turn, so that a killer may be
     # unable to close the session, on any server: the next one tries again.
     for _ in range(50):
-        killer = KazooClient(hosts=HOSTS, client_id=session)
-        killer.start(timeout=20)
+        killer = attached_to(session)
         killer.stop()
         killer.close()
         if zk.exists('/victim') is None:
