@@ -82,6 +82,7 @@ void Faults::next() {
 
 void Faults::calm() {
   calm_ = true;
+  quick_ = nullptr;
   world_.note("calm");
   world_.network().heal_all();
   for (SimMachine* machine : targets_) {
@@ -112,6 +113,8 @@ void Faults::strike() {
       {"slow_disk", options_.slow_disk, &Faults::slow_disk},
       {"slow_link", options_.slow_link, &Faults::slow_link},
       {"take_turns", options_.take_turns, &Faults::take_turns},
+      {"depose", options_.depose, &Faults::depose},
+      {"shuffle_disks", options_.shuffle_disks, &Faults::shuffle_disks},
   };
   std::uint64_t sum = 0;
   for (const Kind& kind : kinds) {
@@ -235,12 +238,11 @@ void Faults::take_turns() {
   }
   const Duration span = Duration::millis(prng_.between(300, 2500));
   world_.after(span, [this, &away] {
+    heal(away);
     for (SimMachine* other : targets_) {
       if (other == &away) {
         continue;
       }
-      world_.network().heal(away.name(), other->name());
-      world_.network().heal(other->name(), away.name());
       if (prng_.chance(1, 2) && process(*other) != nullptr) {
         process(*other)->kill();
         start_later(*other, draw_span(options_.outage_max));

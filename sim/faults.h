@@ -37,6 +37,11 @@ struct FaultOptions {
   std::uint64_t slow_disk = 8;
   std::uint64_t slow_link = 4;
   std::uint64_t take_turns = 8;
+  // Aimed ones; they need to be told who leads, or of answers.
+  std::uint64_t depose = 0;
+  std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
+  // The whole room goes dark right after an answer to a client, once in so many answers.
+  std::uint64_t dark_once_in = 0;
   Duration outage_max = Duration::millis(3000);
 };
 
@@ -53,6 +58,10 @@ class Faults {
   // Faults from now until then.
   void begin(Instant until);
   void calm();
+  // For `depose`: whether this process leads the others now.
+  void set_leads(std::function<bool(const SimProcess&)> leads) { leads_ = std::move(leads); }
+  // A client was told that what it asked for is done. From outside any turn.
+  void answered();
   // The target's process; nullptr while it is down.
   SimProcess* process(const SimMachine& machine) const;
   // How often each kind struck.
@@ -78,6 +87,13 @@ class Faults {
   void slow_link();
   void take_turns();
 
+  // faults_aimed.cc
+  void depose();
+  void await_successor(SimMachine& old, Instant until);
+  void end_successor(SimMachine& old, SimMachine& successor);
+  void shuffle_disks();
+  void heal(SimMachine& machine);
+
   World& world_;
   Prng prng_;
   std::vector<SimMachine*> targets_;
@@ -85,7 +101,11 @@ class Faults {
   FaultOptions options_;
   Start start_;
   Instant until_;
+  std::function<bool(const SimProcess&)> leads_;
   bool calm_ = true;
+  bool deposing_ = false;
+  SimMachine* quick_ = nullptr;                   // whose disk is quick while the others are slow
+  Instant dark_after_;                            // not again before
   std::map<std::string, SimProcess*> processes_;  // by machine name
   std::map<std::string, int> counts_;
 };

@@ -250,6 +250,9 @@ void Client::complete(const Waiting& waiting, const zkwire::ReplyHeader& header,
   }
   // A copy: the listener may submit, which moves the operations.
   const Operation copy = operation;
+  if (history_.on_completed) {
+    history_.on_completed(copy);
+  }
   listener_.on_reply(copy);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ struct History {
   std::uint64_t connection_next = 1;
   // What a client itself found wrong: a reply out of order, bytes that do not decode.
   std::vector<std::string> complaints;
+  // Told of every operation whose answer came, from within the client's turn.
+  std::function<void(const Operation&)> on_completed;
 
   std::size_t add(Step step) {
     steps.push_back(std::move(step));

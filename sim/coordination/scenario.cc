@@ -19,6 +19,7 @@ constexpr Duration ready_max = Duration::seconds(30);
 constexpr Duration recovery_max = Duration::seconds(40);
 
 struct Parameters {
+  std::string aim = "all";
   int servers = 3;
   int clients = 4;
   int operations = 100;
@@ -30,6 +31,35 @@ struct Parameters {
   FaultOptions faults;
   std::size_t lane_tasks_max = limits::lane_tasks_max;
 };
+
+// Half of all runs aim at one weakness.
+void aim_faults(Prng& prng, Parameters& p) {
+  switch (prng.below(4)) {
+    case 0:
+      // Answers on a quick network, long before disks have done their work, and then darkness.
+      p.aim = "dark";
+      p.faults = FaultOptions{.power_all = 0};
+      for (std::uint64_t* weight :
+           {&p.faults.kill, &p.faults.power, &p.faults.power_at_operation, &p.faults.pause,
+            &p.faults.isolate, &p.faults.cut_links, &p.faults.slow_disk, &p.faults.take_turns}) {
+        *weight = 0;
+      }
+      p.faults.shuffle_disks = 20;
+      p.faults.gap_max = Duration::millis(prng.between(300, 1500));
+      p.faults.dark_once_in = static_cast<std::uint64_t>(prng.between(1, 8));
+      p.network.latency_max = Duration::micros(prng.between(100, 500));
+      p.storm = Duration::millis(prng.between(8000, 20000));
+      break;
+    case 1:
+      // Histories that diverge: leaders deposed while their clients go on.
+      p.aim = "depose";
+      p.faults.depose = 40;
+      p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+      p.storm = Duration::millis(prng.between(8000, 20000));
+      break;
+    default: break;
+  }
+}
 
 Parameters draw_parameters(Prng prng) {
   Parameters p;
@@ -56,16 +86,17 @@ Parameters draw_parameters(Prng prng) {
     }
   }
   p.faults.kill += 1;
+  aim_faults(prng, p);
   return p;
 }
 
 std::string show(const Parameters& p) {
   return fmt::format(
-      "servers={} edges={} snapshots={} clients={} operations={} storm={}ms session={}ms "
+      "aim={} servers={} edges={} snapshots={} clients={} operations={} storm={}ms session={}ms "
       "latency={}us lost={} gap={}ms "
       "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={} "
       "turns={}",
-      p.servers, p.edge_lanes, p.snapshot_count, p.clients, p.operations, p.storm.millis(),
+      p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.clients, p.operations, p.storm.millis(),
       p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
       p.faults.gap_max.millis(), p.faults.kill, p.faults.power, p.faults.power_at_operation,
       p.faults.power_all, p.faults.pause, p.faults.isolate, p.faults.cut_links,
@@ -155,6 +186,12 @@ class Run {
           return machine.start("coordinator",
                                [this, plan](SimProcess& process) { return start_(process, plan); });
         });
+    faults_->set_leads(options_.leads);
+    history_.on_completed = [this](const Operation& operation) {
+      if (is_write(operation.op) && operation.header.err == 0) {
+        world_.at(world_.here(), [this] { faults_->answered(); });
+      }
+    };
     faults_->start_all();
   }
 

@@ -19,6 +19,8 @@ struct ScenarioOptions {
   std::ostream* trace = nullptr;
   // Where the last log lines go if something is found; nullptr is nowhere.
   std::ostream* logs = nullptr;
+  // Whether this server leads the ensemble, for faults that aim at it; empty: nobody can tell.
+  std::function<bool(const SimProcess&)> leads = {};
 };
 
 // What a server of the ensemble is told besides its ports.

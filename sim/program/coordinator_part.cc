@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "coordinator/engine.h"
 #include "coordinator/node.h"
 #include "sim/program/parts.h"
 
@@ -51,6 +52,13 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
     process.exit(1);
   };
   return std::make_shared<coordinator::Node>(std::move(ports), std::move(options));
+}
+
+bool coordinator_leads(const SimProcess& process) {
+  const auto* node = process.program<coordinator::Node>();
+  const coordinator::Engine* engine = node == nullptr ? nullptr : node->engine();
+  return engine != nullptr && engine->core() != nullptr &&
+         engine->core()->role() == paxos::Role::leader;
 }
 
 }  // namespace synod::sim

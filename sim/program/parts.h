@@ -10,6 +10,9 @@ namespace synod::sim {
 // A coordinator, its configuration read from the text of a zoo.cfg.
 Program start_coordinator(SimProcess& process, const coordination::ServerPlan& plan);
 
+// Whether it leads its ensemble.
+bool coordinator_leads(const SimProcess& process);
+
 Program start_master(SimProcess& process, const resources::MasterPlan& plan);
 Program start_agent(SimProcess& process, const resources::AgentPlan& plan);
 // What they start: `synod executor`, `synod sentinel`.

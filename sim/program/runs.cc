@@ -20,6 +20,7 @@ Verdict run_once(const RunOptions& options) {
   coordination::ScenarioOptions scenario;
   scenario.seed = options.seed;
   scenario.planted = options.planted;
+  scenario.leads = coordinator_leads;
   scenario.trace = options.trace ? &std::cout : nullptr;
   scenario.logs = options.verbose ? &std::cerr : nullptr;
   if (is_resources(options)) {
