@@ -113,6 +113,7 @@ void Faults::strike() {
       {"slow_disk", options_.slow_disk, &Faults::slow_disk},
       {"slow_link", options_.slow_link, &Faults::slow_link},
       {"take_turns", options_.take_turns, &Faults::take_turns},
+      {"wipe", options_.wipe, &Faults::wipe},
       {"depose", options_.depose, &Faults::depose},
       {"shuffle_disks", options_.shuffle_disks, &Faults::shuffle_disks},
   };
@@ -249,6 +250,19 @@ void Faults::take_turns() {
       }
     }
   });
+}
+
+// Of what was acknowledged a quorum has one copy less from now on; a second wipe before the first
+// one has been made good would be more than is promised to be survived.
+void Faults::wipe() {
+  if (!wiped_) {
+    wiped_ = true;
+    SimMachine& machine = draw_target();
+    world_.note("wipe " + machine.name());
+    machine.power_off();
+    machine.disk().wipe();
+    start_later(machine, draw_span(options_.outage_max));
+  }
 }
 
 void Faults::slow_disk() {

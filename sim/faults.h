@@ -37,6 +37,7 @@ struct FaultOptions {
   std::uint64_t slow_disk = 8;
   std::uint64_t slow_link = 4;
   std::uint64_t take_turns = 8;
+  std::uint64_t wipe = 0;  // a disk is replaced by an empty one: once in a run
   // Aimed ones; they need to be told who leads, or of answers.
   std::uint64_t depose = 0;
   std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
@@ -86,6 +87,7 @@ class Faults {
   void slow_disk();
   void slow_link();
   void take_turns();
+  void wipe();
 
   // faults_aimed.cc
   void depose();
@@ -104,6 +106,7 @@ class Faults {
   std::function<bool(const SimProcess&)> leads_;
   bool calm_ = true;
   bool deposing_ = false;
+  bool wiped_ = false;
   SimMachine* quick_ = nullptr;                   // whose disk is quick while the others are slow
   Instant dark_after_;                            // not again before
   std::map<std::string, SimProcess*> processes_;  // by machine name

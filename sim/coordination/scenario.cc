@@ -86,6 +86,7 @@ Parameters draw_parameters(Prng prng) {
     }
   }
   p.faults.kill += 1;
+  p.faults.wipe = prng.chance(1, 3) ? 6 : 0;
   aim_faults(prng, p);
   return p;
 }
@@ -95,12 +96,13 @@ std::string show(const Parameters& p) {
       "aim={} servers={} edges={} snapshots={} clients={} operations={} storm={}ms session={}ms "
       "latency={}us lost={} gap={}ms "
       "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={} "
-      "turns={}",
+      "turns={} wipe={}",
       p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.clients, p.operations, p.storm.millis(),
       p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
       p.faults.gap_max.millis(), p.faults.kill, p.faults.power, p.faults.power_at_operation,
       p.faults.power_all, p.faults.pause, p.faults.isolate, p.faults.cut_links,
-      p.faults.break_streams, p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns);
+      p.faults.break_streams, p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns,
+      p.faults.wipe);
 }
 
 WorldOptions world_options(const ScenarioOptions& options, const Parameters& parameters) {
