@@ -19,7 +19,8 @@ namespace {
 constexpr int coordinators_count = 3;
 constexpr int masters_count = 2;
 constexpr int agents_count = 2;
-constexpr int late_agents_count = 3;  // join during coups
+constexpr int late_agents_count = 6;     // join during coups,
+constexpr int late_agents_together = 3;  // so many at a time
 constexpr Duration ready_max = Duration::seconds(60);
 constexpr Duration recovery_max = Duration::seconds(120);
 
@@ -92,7 +93,7 @@ class Run {
         parameters_(draw_parameters(Prng(options.seed).fork())),
         world_(world_options(options)),
         witness_(world_, FrameworkOptions{}.agent_total),
-        wire_({"a1", "a2", "a3", "a4", "a5"}) {
+        wire_({"a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"}) {
     world_.network().set_tap([this](const SimNetwork::Tapped& tapped) { wire_.see(tapped); });
     world_.network().options() = parameters_.network;
     world_.note(show(parameters_));
@@ -240,24 +241,69 @@ class Run {
                    [this] { coup(); });
     }
     world_.run_until(end);
-    for (const auto& faults : faults_) {
-      faults->calm();
+    // Late agents that no coup has called stay away.
+    const std::size_t started = 3 + static_cast<std::size_t>(late_agents_started_);
+    for (std::size_t i = 0; i < started; ++i) {
+      faults_[i]->calm();
     }
   }
 
   // Removes the leader behind its back: it is kept from hearing of it for a while.
   void coup() {
     auto* meddler = meddler_->program<Meddler>();
-    const bool goes_back = world_.prng().chance(1, 2);
+    const std::uint64_t kind = world_.prng().below(3);
     // The processes it runs in belong to nobody: what follows is the world's doing.
-    meddler->find_leader([this, goes_back](const std::string& path, const Bytes& data) {
-      world_.at(world_.here(), [this, goes_back, path, data] {
+    meddler->find_leader([this, kind](const std::string& path, const Bytes& data) {
+      world_.at(world_.here(), [this, kind, path, data] {
         for (const ports::Address& master : masters_) {
-          if (data.find(master.host) != std::string::npos) {
-            strike(*world_.find_machine(master.host), path, data, goes_back);
+          if (data.find(master.host) == std::string::npos) {
+            continue;
+          }
+          SimMachine& leader = *world_.find_machine(master.host);
+          if (kind == 0) {
+            race(leader, path);
+          } else {
+            strike(leader, path, data, kind == 1);
           }
         }
       });
+    });
+  }
+
+  // Agents that join just now are admitted by one of two masters.
+  void start_late_agents(std::int64_t within_ms) {
+    for (int i = 0; i < late_agents_together && late_agents_started_ < late_agents_count; ++i) {
+      Faults& faults = *faults_[3 + static_cast<std::size_t>(late_agents_started_++)];
+      world_.after(Duration::millis(world_.prng().between(0, within_ms)),
+                   [&faults] { faults.start_all(); });
+    }
+  }
+
+  // The leader loses its place while agents come to it, and the coordinators are slow: what it
+  // still writes comes into the log about when the next one looks at the registry.
+  void race(SimMachine& leader, const std::string& path) {
+    world_.note("race against " + leader.name());
+    start_late_agents(150);
+    const Duration lag = Duration::millis(world_.prng().between(20, 150));
+    const Duration lead = Duration::millis(world_.prng().between(10, 120));
+    world_.after(lead, [this, &leader, path, lag] {
+      for (SimMachine* coordinator : coordinators_) {
+        world_.network().cut(coordinator->name(), leader.name());
+        for (SimMachine* other : coordinators_) {
+          if (other != coordinator) {
+            world_.network().slow(coordinator->name(), other->name(), lag);
+          }
+        }
+      }
+      meddler_->program<Meddler>()->remove(path);
+    });
+    world_.after(lead + Duration::seconds(2), [this, &leader] {
+      for (SimMachine* coordinator : coordinators_) {
+        world_.network().heal(coordinator->name(), leader.name());
+        for (SimMachine* other : coordinators_) {
+          world_.network().slow(coordinator->name(), other->name(), Duration());
+        }
+      }
     });
   }
 
@@ -272,11 +318,7 @@ class Run {
     const Duration apart = Duration::millis(world_.prng().between(50, 1500));
     auto* meddler = meddler_->program<Meddler>();
     if (!goes_back) {
-      // Agents that join just now are admitted by one of two masters.
-      for (std::size_t i = 0; i < late_agents_.size(); ++i) {
-        world_.after(Duration::millis(world_.prng().between(0, 40)),
-                     [this, i] { faults_[3 + i]->start_all(); });
-      }
+      start_late_agents(40);
     }
     world_.after(Duration::millis(world_.prng().between(0, 40)),
                  [meddler, path] { meddler->remove(path); });
@@ -341,6 +383,7 @@ class Run {
   SimProcess* auditor_ = nullptr;
   std::vector<SimMachine*> coordinators_;
   std::vector<SimMachine*> late_agents_;
+  int late_agents_started_ = 0;
   std::vector<std::unique_ptr<Faults>> faults_;
 };
 

@@ -25,7 +25,10 @@ void Registry::retry_later(std::function<void()> what) {
   lane_.after(retry_delay, scope_.wrap(std::move(what)));
 }
 
-void Registry::read_early() { make_parents(0); }
+void Registry::read_early() {
+  early_ = true;
+  read_all();
+}
 
 void Registry::take_over(const core::Leadership& leadership, const std::string& candidate,
                          WallTime now) {
@@ -34,21 +37,13 @@ void Registry::take_over(const core::Leadership& leadership, const std::string& 
   deadline_ =
       lane_.after(options_.store_timeout,
                   scope_.wrap([this] { fail("the registry could not be taken over in time"); }));
-  if (options_.planted == PlantedBug::read_registry_before_epoch) {
-    confirm_epoch();
-  } else {
-    make_parents(0);
-  }
+  make_parents(0);
 }
 
 void Registry::make_parents(std::size_t next) {
   const std::vector<std::string> parents{options_.path, at(agents_path), at(frameworks_path)};
   if (next == parents.size()) {
-    if (options_.planted == PlantedBug::read_registry_before_epoch) {
-      read_all();
-    } else {
-      confirm_epoch();
-    }
+    confirm_epoch();
     return;
   }
   store_.write({{StoreChange::Kind::create, parents[next], "", StoreChange::any_version}},
@@ -99,6 +94,9 @@ void Registry::read_all() {
 
 void Registry::read_children(const std::string& parent) {
   store_.children(at(parent), scope_.wrap([this, parent](Result<std::vector<std::string>> names) {
+    if (early_ && !names.ok() && names.error().code == ErrorCode::not_found) {
+      names = std::vector<std::string>();
+    }
     if (!names.ok()) {
       retry_later([this, parent] { read_children(parent); });
       return;
@@ -185,7 +183,9 @@ void Registry::write_next() {
   using Kind = StoreChange::Kind;
   write_.clear();
   if (options_.planted != PlantedBug::skip_master_epoch_check) {
-    write_.push_back({Kind::check, candidate_, "", StoreChange::any_version});
+    if (options_.planted != PlantedBug::read_registry_before_epoch) {
+      write_.push_back({Kind::check, candidate_, "", StoreChange::any_version});
+    }
     write_.push_back({Kind::check, at(epoch_path), "", epoch_version_});
   }
   write_.push_back({last_change_exists_ ? Kind::set : Kind::create, at(last_change_path),

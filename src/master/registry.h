@@ -97,6 +97,7 @@ class Registry {
   ReignRecord reign_;
   std::int32_t epoch_version_ = 0;
   std::size_t reads_open_ = 0;
+  bool early_ = false;  // planted: nobody has made the parents yet
   bool reading_ = false;
   bool was_read_ = false;
   bool confirmed_ = false;  // the epoch node is ours
