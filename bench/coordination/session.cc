@@ -198,7 +198,9 @@ void Session::write_children() {
 
 void Session::write_create_delete() {
   const std::uint64_t pair = made_++;
-  const std::string path = "/bench/own/" + std::to_string(number_) + "-" + std::to_string(pair / 2);
+  // No name twice in the life of a server: a run may end between a create and its delete.
+  const std::string path = "/bench/own/" + std::to_string(shared_.run) + "-" +
+                           std::to_string(number_) + "-" + std::to_string(pair / 2);
   FrameWriter frame(out_);
   frame.i32(next_xid());
   if (pair % 2 == 0) {

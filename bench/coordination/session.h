@@ -19,6 +19,7 @@ class Session {
   // What all sessions of a run share.
   struct Shared {
     Load load;
+    std::int64_t run = now_nanos();  // tells runs apart
     std::string payload;
     bool issuing = true;  // off: no reply is answered by a next request
     bool measuring = false;
