@@ -93,6 +93,9 @@ class ElectionTest : public testing::Test {
   }
 
   test::Real real;
+  // "": none yet.
+  std::string last_seen() const { return seen.empty() ? "" : seen.back(); }
+
   test::ApacheZooKeeper server{real};
   std::vector<std::unique_ptr<Candidate>> candidates;
   std::unique_ptr<Detector> detector;
@@ -105,7 +108,7 @@ TEST_F(ElectionTest, the_first_leads_and_each_next_raises_the_epoch) {
   detect();
   ASSERT_TRUE(real.eventually([&] { return seen == std::vector<std::string>{"none"}; }));
   Candidate& a = stand("a");
-  ASSERT_TRUE(real.eventually([&] { return a.leadership && seen.back() == "a"; }));
+  ASSERT_TRUE(real.eventually([&] { return a.leadership && last_seen() == "a"; }));
   EXPECT_EQ(a.leader, "a");
   EXPECT_EQ(a.leadership->epoch, MasterEpoch(1));
   real.on_lane([&] { EXPECT_TRUE(a.election->may_speak()); });
@@ -121,15 +124,15 @@ TEST_F(ElectionTest, the_first_leads_and_each_next_raises_the_epoch) {
   EXPECT_EQ(b.leadership->lineage, a.leadership->lineage);
   real.on_lane([&] { EXPECT_FALSE(a.election->may_speak()); });
 
-  ASSERT_TRUE(real.eventually([&] { return seen.back() == "b"; }));
+  ASSERT_TRUE(real.eventually([&] { return last_seen() == "b"; }));
   bool resigned = false;
   real.on_lane([&] { b.election->resign([&] { resigned = true; }); });
   ASSERT_TRUE(real.eventually([&] { return resigned && c.leadership.has_value(); }));
   EXPECT_EQ(b.lost, 0);
   EXPECT_EQ(c.leadership->epoch, MasterEpoch(3));
-  ASSERT_TRUE(real.eventually([&] { return seen.back() == "c"; }));
+  ASSERT_TRUE(real.eventually([&] { return last_seen() == "c"; }));
   real.on_lane([&] { c.election->resign([] {}); });
-  ASSERT_TRUE(real.eventually([&] { return seen.back() == "none"; }));
+  ASSERT_TRUE(real.eventually([&] { return last_seen() == "none"; }));
   EXPECT_EQ(seen, (std::vector<std::string>{"none", "a", "b", "c", "none"}));
 }
 
@@ -176,14 +179,14 @@ TEST_F(ElectionTest, a_removed_candidate_is_lost) {
 TEST_F(ElectionTest, a_restart_of_the_coordinators_changes_nothing) {
   detect();
   Candidate& a = stand("a");
-  ASSERT_TRUE(real.eventually([&] { return a.leadership.has_value() && seen.back() == "a"; }));
+  ASSERT_TRUE(real.eventually([&] { return a.leadership.has_value() && last_seen() == "a"; }));
   server.kill();
   ASSERT_TRUE(server.start());
   Candidate& b = stand("b");
   EXPECT_EQ(b.leader, "a");
   ASSERT_TRUE(real.eventually([&] { return a.election->may_speak(); }));
   EXPECT_EQ(a.lost, 0);
-  EXPECT_EQ(seen.back(), "a");
+  EXPECT_EQ(last_seen(), "a");
 }
 
 TEST_F(ElectionTest, nobody_leads_over_an_epoch_that_cannot_be_read) {
