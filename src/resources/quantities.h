@@ -8,6 +8,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -28,7 +29,9 @@ class Quantities {
   Quantities(std::initializer_list<Quantity> items);
 
   bool empty() const { return items_.empty(); }
-  const std::vector<Quantity>& items() const { return items_; }
+  const std::vector<Quantity>& items() const& { return items_; }
+  // Of a temporary: a range-for over a reference into it would read what is gone.
+  std::vector<Quantity> items() && { return std::move(items_); }
   Milli of(std::string_view name) const;  // 0 if absent
 
   void add(std::string_view name, Milli amount);

@@ -12,6 +12,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -28,7 +29,8 @@ class Resources {
 
   bool empty() const { return items_.empty(); }
   std::size_t size() const { return items_.size(); }
-  const std::vector<Resource>& items() const { return items_; }
+  const std::vector<Resource>& items() const& { return items_; }
+  std::vector<Resource> items() && { return std::move(items_); }  // of a temporary
   auto begin() const { return items_.begin(); }
   auto end() const { return items_.end(); }
 
