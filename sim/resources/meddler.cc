@@ -16,7 +16,11 @@ using zkwire::OpCode;
 Meddler::Meddler(SimProcess& process, const coordination::ClientOptions& options)
     : client_(process, history_, *this, options) {}
 
-void Meddler::on_ready() {}
+void Meddler::on_ready() {
+  for (const std::string& path : to_remove_) {
+    client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
+  }
+}
 void Meddler::on_lost() { found_ = {}; }
 
 void Meddler::find_leader(std::function<void(const std::string&, const Bytes&)> found) {
@@ -27,6 +31,7 @@ void Meddler::find_leader(std::function<void(const std::string&, const Bytes&)> 
 }
 
 void Meddler::remove(const std::string& path) {
+  to_remove_.insert(path);
   if (client_.ready()) {
     client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
   }
@@ -44,6 +49,10 @@ void Meddler::put(const std::string& path, const Bytes& data) {
 }
 
 void Meddler::on_reply(const Operation& operation) {
+  if (operation.op == OpCode::remove) {
+    to_remove_.erase(coordination::path_of(operation.request));
+    return;
+  }
   if (!operation.succeeded() || !found_) {
     return;
   }

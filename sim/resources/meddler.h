@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ class Meddler final : public coordination::ClientListener {
 
   // Tells the data of the leading candidate's node; not at all if there is none.
   void find_leader(std::function<void(const std::string& path, const Bytes& data)> found);
+  // For certain, if late: a node that was put back and stays leads for ever, and nobody acts.
   void remove(const std::string& path);
   void put(const std::string& path, const Bytes& data);
 
@@ -38,6 +40,7 @@ class Meddler final : public coordination::ClientListener {
   void on_reply(const coordination::Operation& operation) override;
 
   coordination::History history_;
+  std::set<std::string> to_remove_;  // not answered yet
   std::function<void(const std::string&, const Bytes&)> found_;
   coordination::Client client_;
 };
