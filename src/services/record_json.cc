@@ -145,13 +145,18 @@ Json instance_to_json(const core::Instance& instance) {
   for (std::uint32_t port : instance.ports) {
     ports.push(port);
   }
-  return Json::object({{"index", instance.index},
-                       {"task_id", instance.task_id},
-                       {"agent_id", instance.agent_id},
-                       {"agent_name", instance.agent_name},
-                       {"ports", ports},
-                       {"version", instance.version},
-                       {"restarts", instance.restarts}});
+  Json json = Json::object({{"index", instance.index},
+                            {"task_id", instance.task_id},
+                            {"agent_id", instance.agent_id},
+                            {"agent_name", instance.agent_name},
+                            {"ports", ports},
+                            {"version", instance.version},
+                            {"restarts", instance.restarts}});
+  if (core::is_over(instance.phase)) {
+    json.set("phase", core::to_string(instance.phase));
+    json.set("last", instance.last);
+  }
+  return json;
 }
 
 core::Instance instance_from_json(const Json& json) {
@@ -165,6 +170,12 @@ core::Instance instance_from_json(const Json& json) {
   }
   instance.version = static_cast<std::uint64_t>(json["version"].as_int());
   instance.restarts = static_cast<std::uint32_t>(json["restarts"].as_int());
+  for (const core::Phase phase : {core::Phase::failed, core::Phase::finished}) {
+    if (json["phase"].as_string() == core::to_string(phase)) {
+      instance.phase = phase;
+      instance.last = std::string(json["last"].as_string());
+    }
+  }
   return instance;
 }
 

@@ -31,7 +31,11 @@ TEST(RecordJson, what_is_stored_is_read_back) {
   instance.ports = {31000, 31001};
   instance.version = 7;
   instance.restarts = 4;
-  record.instances = {instance};
+  core::Instance over;
+  over.index = 3;
+  over.phase = core::Phase::finished;
+  over.last = "exit status 0";
+  record.instances = {instance, over};
   const auto read = record_from_json(record_to_json(record));
   ASSERT_TRUE(read.ok()) << to_string(read.error());
   EXPECT_EQ(read->app, record.app);

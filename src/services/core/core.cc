@@ -83,7 +83,8 @@ void Core::on(const Lead& event, Effects& effects) {
     entry.removed = record.removed;
     for (Instance instance : record.instances) {
       // It was launched, or its launch was cut short: only the master can tell.
-      set_phase(instance, instance.task_id.empty() ? Phase::waiting : Phase::launching, event.now);
+      const Phase without_task = is_over(instance.phase) ? instance.phase : Phase::waiting;
+      set_phase(instance, instance.task_id.empty() ? without_task : Phase::launching, event.now);
       if (!instance.task_id.empty()) {
         tasks_[instance.task_id] = {entry.app.name, instance.index};
       }
@@ -159,8 +160,7 @@ void Core::on(const Put& event, Effects& effects) {
   entry.app.version = scaled_only ? version : version + 1;
   entry.removed = false;
   for (auto& [index, instance] : entry.instances) {
-    if (instance.phase == Phase::failed || instance.phase == Phase::finished ||
-        instance.phase == Phase::restarting) {
+    if (is_over(instance.phase) || instance.phase == Phase::restarting) {
       instance.failures = 0;
       set_phase(instance, Phase::waiting, event.now);
     }
@@ -187,13 +187,13 @@ void Core::on(const Retry& event, Effects& effects) {
     return;
   }
   for (auto& [index, instance] : it->second.instances) {
-    if (instance.phase == Phase::failed || instance.phase == Phase::finished ||
-        instance.phase == Phase::restarting) {
+    if (is_over(instance.phase) || instance.phase == Phase::restarting) {
       instance.failures = 0;
       set_phase(instance, Phase::waiting, event.now);
     }
   }
-  effects.push_back(Reply{event.request, ""});
+  // Or the next leader would find it over still.
+  waiters_[store(it->second, effects)] = Waiter{event.request, ""};
 }
 
 void Core::on(const Stored& event, Effects& effects) {
@@ -204,6 +204,12 @@ void Core::on(const Stored& event, Effects& effects) {
       launch(std::move(pending), event.now, effects);
       break;
     }
+  }
+  if (const auto told = unacknowledged_.find(event.serial); told != unacknowledged_.end()) {
+    if (!told->second.uuid.empty()) {
+      effects.push_back(std::move(told->second));
+    }
+    unacknowledged_.erase(told);
   }
   const auto waiter = waiters_.find(event.serial);
   if (waiter != waiters_.end()) {
@@ -273,7 +279,7 @@ std::uint64_t Core::store(const Entry& entry, Effects& effects) {
   record.app = entry.app;
   record.removed = entry.removed;
   for (const auto& [index, instance] : entry.instances) {
-    if (!instance.task_id.empty()) {
+    if (!instance.task_id.empty() || is_over(instance.phase)) {
       record.instances.push_back(instance);
     }
   }
@@ -348,11 +354,36 @@ std::pair<Core::Entry*, Instance*> Core::find_task(const std::string& task_id) {
   return {&entry, &entry.instances.at(it->second.second)};
 }
 
+// Whether the task's end is being recorded: then it is acknowledged when that is done, however
+// often and by whomever it is told until then.
+bool Core::waits_for_record(const Update& event) {
+  for (auto& [serial, acknowledge] : unacknowledged_) {
+    if (acknowledge.task_id == event.task_id) {
+      if (acknowledge.uuid.empty()) {
+        acknowledge.uuid = event.uuid;  // what came first was the answer of a reconciliation
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
 void Core::on(const Update& event, Effects& effects) {
+  const auto [entry, instance] = find_task(event.task_id);
+  if (instance == nullptr && waits_for_record(event)) {
+    return;
+  }
+  if (instance != nullptr && is_terminal(event.state)) {
+    ended(*entry, *instance, event, effects);
+    if (is_over(instance->phase)) {
+      unacknowledged_[store(*entry, effects)] =
+          Acknowledge{event.task_id, event.agent_id, event.uuid};
+      return;
+    }
+  }
   if (!event.uuid.empty()) {
     effects.push_back(Acknowledge{event.task_id, event.agent_id, event.uuid});
   }
-  const auto [entry, instance] = find_task(event.task_id);
   if (instance == nullptr) {
     if (!is_terminal(event.state)) {
       effects.push_back(Kill{event.task_id, event.agent_id, Duration::seconds(3)});
@@ -360,7 +391,6 @@ void Core::on(const Update& event, Effects& effects) {
     return;
   }
   if (is_terminal(event.state)) {
-    ended(*entry, *instance, event, effects);
     return;
   }
   if (event.state == TaskState::running && instance->phase == Phase::launching) {
@@ -405,6 +435,31 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
   after_failure(entry, instance, event.now, effects);
 }
 
+namespace {
+
+// Of the n-th failure in a row, n from 1.
+Duration pause_after(const App& app, std::uint32_t failures) {
+  Duration pause = app.backoff_first;
+  for (std::uint32_t i = 1; i < failures && pause < app.backoff_max; ++i) {
+    pause = pause * 2;
+  }
+  return std::min(pause, app.backoff_max);
+}
+
+// "restarting in 1 s (1 of 5), then 2 s, 4 s ...": as many of the later pauses as will be.
+std::string restarts_in_words(const App& app, std::uint32_t failures) {
+  constexpr std::uint32_t told_max = 2;
+  std::string text = "restarting in " + in_words(pause_after(app, failures)) + " (" +
+                     std::to_string(failures) + " of " + std::to_string(app.restarts_max) + ")";
+  const std::uint32_t left = app.restarts_max - failures;
+  for (std::uint32_t i = 1; i <= std::min(left, told_max); ++i) {
+    text += (i == 1 ? ", then " : ", ") + in_words(pause_after(app, failures + i));
+  }
+  return text + (left > told_max ? " ..." : "");
+}
+
+}  // namespace
+
 void Core::after_failure(Entry& entry, Instance& instance, Instant now, Effects& effects) {
   if (instance.failures > entry.app.restarts_max) {
     set_phase(instance, Phase::failed, now);
@@ -413,19 +468,11 @@ void Core::after_failure(Entry& entry, Instance& instance, Instant now, Effects&
                            "", ""});
     return;
   }
-  Duration pause = entry.app.backoff_first;
-  for (std::uint32_t i = 1; i < instance.failures && pause < entry.app.backoff_max; ++i) {
-    pause = pause * 2;
-  }
-  pause = std::min(pause, entry.app.backoff_max);
   set_phase(instance, Phase::restarting, now);
-  instance.until = now + pause;
+  instance.until = now + pause_after(entry.app, instance.failures);
   instance.restarts += 1;
   effects.push_back(Note{entry.app.name, instance.index, "restarting",
-                         "restarting in " + in_words(pause) + " (" +
-                             std::to_string(instance.failures) + " of " +
-                             std::to_string(entry.app.restarts_max) + ")",
-                         "", ""});
+                         restarts_in_words(entry.app, instance.failures), "", ""});
 }
 
 void Core::launch(Pending pending, Instant now, Effects& effects) {

@@ -9,6 +9,8 @@
 //             I2 an instance has at most one task; a task that belongs to no instance is killed.
 //             I3 every offer is accepted or declined exactly once, unless rescinded.
 //             I4 ports of the tasks launched from one offer are disjoint and inside its ranges.
+//             I5 an end after which an instance is not started again is acknowledged only when the
+//                record that says so is stored: no leader runs a single run twice.
 // Purity      Same events, same effects. No I/O, clock, chance.
 // Threads     Confined to the owning Lane.
 // Memory      Apps and instances; offers only between match and Stored.
@@ -194,6 +196,7 @@ class Core {
 
   void set_phase(Instance& instance, Phase phase, Instant now);
   void ended(Entry& entry, Instance& instance, const Update& event, Effects& effects);
+  bool waits_for_record(const Update& event);
   void after_failure(Entry& entry, Instance& instance, Instant now, Effects& effects);
   void stop(Entry& entry, Instance& instance, Instant now, Effects& effects);
   void settle(Entry& entry, Instant now, Effects& effects);
@@ -211,6 +214,8 @@ class Core {
   std::map<std::string, Entry> apps_;
   std::map<std::string, std::pair<std::string, std::uint32_t>> tasks_;  // task id -> app, index
   std::vector<Pending> pending_;
+  // Ends being recorded, by the serial of the record; a uuid may still be missing.
+  std::map<std::uint64_t, Acknowledge> unacknowledged_;
   std::map<std::uint64_t, Waiter> waiters_;  // by serial
   std::string token_;
   std::uint64_t launches_ = 0;

@@ -171,16 +171,24 @@ class World {
 
   void run() {
     lead();
+    App job;
+    job.name = "job";
+    job.command = "x";
+    job.restart = RestartPolicy::never;
+    step(Put{now_, 1, job});
+    deliver(everything);
     for (int i = 0; i < 400; ++i) {
       now_ = now_ + Duration::millis(prng_.between(1, 400));
-      act(prng_.below(12));
-      deliver();
+      act(prng_.below(13));
+      // A leader may end with anything undone.
+      deliver(prng_.chance(1, 4) ? prng_.below(4) : everything);
     }
     for (int i = 0; i < 300; ++i) {
       now_ = now_ + Duration::millis(500);
       offer();
       step(Tick{now_});
-      deliver();
+      tell_again();
+      deliver(everything);
       start_all();
     }
     for (const auto& [name, entry] : core_.apps()) {
@@ -188,7 +196,8 @@ class World {
       for (const auto& [id, task] : tasks_) {
         running += id.starts_with(name + ".") ? 1 : 0;
       }
-      EXPECT_EQ(running, entry.removed ? 0 : entry.app.instances) << name;
+      const bool over = name == "job" && job_ended_;
+      EXPECT_EQ(running, entry.removed || over ? 0 : entry.app.instances) << name;
     }
   }
 
@@ -207,6 +216,7 @@ class World {
       case 6: end_one(TaskState::lost); break;
       case 7: step(Tick{now_}); break;
       case 8: start_all(); break;
+      case 9: end_one(TaskState::finished); break;
       default: offer(); break;
     }
   }
@@ -223,12 +233,22 @@ class World {
 
   void lead() {
     queue_.clear();
+    stores_.clear();
     std::vector<Record> all;
     for (const auto& [name, record] : records_) {
       all.push_back(record);
     }
     step(Lead{now_, "t" + std::to_string(++leaders_), all});
     step(Subscribed{now_});
+    tell_again();
+  }
+
+  // Agents tell of an end until it is acknowledged.
+  void tell_again() {
+    const auto all = unacknowledged_;
+    for (const auto& [id, update] : all) {
+      step(Update{now_, id, update.agent_id, update.state, "u", "again", ""});
+    }
   }
 
   void offer() {
@@ -253,7 +273,10 @@ class World {
       std::advance(it, static_cast<long>(prng_.below(tasks_.size())));
       const auto [id, agent] = *it;
       tasks_.erase(it);
-      step(Update{now_, id, agent, state, "u", "by the world", ""});
+      const Update update{now_, id, agent, state, "u", "by the world", ""};
+      unacknowledged_[id] = update;
+      job_ended_ = job_ended_ || (id.starts_with("job.") && state != TaskState::lost);
+      step(update);
     }
   }
 
@@ -266,29 +289,45 @@ class World {
     }
   }
 
-  void deliver() {
-    while (!queue_.empty()) {
-      const Effect effect = std::move(queue_.front());
-      queue_.pop_front();
-      perform(effect);
+  // In order, but for records: those take a way, and a time, of their own.
+  void deliver(std::size_t most) {
+    for (std::size_t i = 0; i < most && !(queue_.empty() && stores_.empty()); ++i) {
+      std::deque<Effect>& from =
+          queue_.empty() || (!stores_.empty() && prng_.chance(1, 3)) ? stores_ : queue_;
+      const Effect effect = std::move(from.front());
+      from.pop_front();
+      if (&from == &stores_) {
+        record(effect);
+      } else {
+        perform(effect);
+      }
     }
   }
 
-  void perform(const Effect& effect) {
+  void record(const Effect& effect) {
     if (const auto* store = std::get_if<Store>(&effect)) {
       records_[store->record.app.name] = store->record;
       step(Stored{now_, store->serial});
     } else if (const auto* erase = std::get_if<Erase>(&effect)) {
       records_.erase(erase->name);
       step(Stored{now_, erase->serial});
+    }
+  }
+
+  void perform(const Effect& effect) {
+    if (std::holds_alternative<Store>(effect) || std::holds_alternative<Erase>(effect)) {
+      stores_.push_back(effect);
     } else if (const auto* accept = std::get_if<Accept>(&effect)) {
       for (const TaskLaunch& task : accept->tasks) {
+        EXPECT_FALSE(task.name == "job.1" && job_ended_) << "a single run is run again";
         const std::string name = task.name + ".";
         for (const auto& [id, agent] : tasks_) {
           EXPECT_FALSE(id.starts_with(name)) << task.task_id << " is a second one of " << id;
         }
         tasks_[task.task_id] = accept->agent_id;
       }
+    } else if (const auto* told = std::get_if<Acknowledge>(&effect)) {
+      unacknowledged_.erase(told->task_id);
     } else if (const auto* kill = std::get_if<Kill>(&effect)) {
       const bool ran = tasks_.erase(kill->task_id) != 0;
       step(Update{now_, kill->task_id, kill->agent_id, ran ? TaskState::killed : TaskState::lost,
@@ -303,17 +342,24 @@ class World {
       start_all();
     }
     for (const auto& [id, agent] : reconcile.tasks) {
-      const bool runs = tasks_.count(id) != 0;
-      step(Update{now_, id, agent, runs ? TaskState::running : TaskState::lost, "", "", ""});
+      // What has ended and is not acknowledged the master still knows.
+      const auto ended = unacknowledged_.find(id);
+      const TaskState gone = ended == unacknowledged_.end() ? TaskState::lost : ended->second.state;
+      step(Update{now_, id, agent, tasks_.count(id) != 0 ? TaskState::running : gone, "", "", ""});
     }
   }
+
+  static constexpr std::size_t everything = 1'000'000;
 
   Prng prng_;
   Core core_;
   Instant now_ = Instant::from_millis(1);
   std::deque<Effect> queue_;
+  std::deque<Effect> stores_;  // on their way to the records
   std::map<std::string, Record> records_;
-  std::map<std::string, std::string> tasks_;  // what really runs: task -> agent
+  std::map<std::string, std::string> tasks_;      // what really runs: task -> agent
+  std::map<std::string, Update> unacknowledged_;  // ends, by task
+  bool job_ended_ = false;                        // the single run has been
   std::uint64_t offers_ = 0;
   std::uint64_t leaders_ = 0;
 };

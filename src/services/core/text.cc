@@ -37,7 +37,8 @@ struct Print {
     out << "store #" << e.serial << " " << e.record.app.name << " v" << e.record.app.version
         << " instances=" << e.record.app.instances << (e.record.removed ? " removed" : "");
     for (const Instance& instance : e.record.instances) {
-      out << " " << instance.task_id;
+      out << " "
+          << (instance.task_id.empty() ? to_string(instance.phase) : instance.task_id.c_str());
     }
   }
   void operator()(const Erase& e) const { out << "erase #" << e.serial << " " << e.name; }

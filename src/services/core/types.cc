@@ -2,6 +2,8 @@
 
 namespace synod::services::core {
 
+bool is_over(Phase phase) { return phase == Phase::failed || phase == Phase::finished; }
+
 const char* to_string(Phase phase) {
   switch (phase) {
     case Phase::waiting: return "waiting";

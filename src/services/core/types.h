@@ -57,6 +57,8 @@ enum class Phase {
 };
 
 const char* to_string(Phase phase);
+// failed or finished: nothing starts it again but a change of the app, or retry.
+bool is_over(Phase phase);
 
 // Place N of an app. The name a user sees is "<app>.<index>"; every launch has its own task id.
 struct Instance {
@@ -80,7 +82,9 @@ struct Instance {
 struct Record {
   App app;
   bool removed = false;  // being taken down
-  // Only index, task_id, agent_id, agent_name, ports, version and restarts are stored.
+  // Those that have a task, and those that are over (failed, finished). Of one with a task only
+  // index, task_id, agent_id, agent_name, ports, version and restarts are stored; of one that is
+  // over its phase and `last` as well.
   std::vector<Instance> instances;
 };
 
