@@ -42,6 +42,9 @@ void SchedulerLink::set_master(std::optional<ports::HostPort> master) {
   if (master == master_ && stream_ != nullptr) {
     return;
   }
+  if (master_ && master != master_) {
+    former_ = master_;
+  }
   master_ = std::move(master);
   redirected_.reset();
   pause_ = pause_first;
@@ -94,8 +97,10 @@ void SchedulerLink::on_head(const http::Response& head) {
     return;
   }
   if (head.status == 307) {
+    // A master that has not heard yet that it leads names the one before, which is dead or, worse,
+    // silent: an attempt there would take until its timeout.
     const auto url = http::parse_url(std::string(head.headers.get("Location")));
-    if (url.ok()) {
+    if (url.ok() && url->endpoint != former_) {
       follow_ = url->endpoint;
     }
   }

@@ -78,6 +78,7 @@ class SchedulerLink {
   LinkOptions options_;
   LinkCallbacks callbacks_;
   std::optional<ports::HostPort> master_;
+  std::optional<ports::HostPort> former_;      // who led before master_
   std::optional<ports::HostPort> redirected_;  // whom the present attempt goes to
   std::optional<ports::HostPort> follow_;      // whom the next one goes to
   std::string framework_id_;
