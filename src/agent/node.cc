@@ -193,7 +193,11 @@ void Node::on_event(const MasterEvent& event) {
                               command.error().message);
     return;
   }
+  const bool was_registered = core_->registered();
   step(core::MasterSaid{from, std::move(*command)});
+  if (!was_registered && core_->registered()) {
+    send_usage();  // a new master knows neither pids nor usage until it is told
+  }
 }
 
 void Node::end(const Status& why) {

@@ -104,6 +104,7 @@ class Node {
   resources::Attributes attributes_;
   std::string hostname_;
   std::string boot_id_;
+  std::string isolation_;  // what cgroups there are, in words
   ports::Address advertised_;
   Instant started_at_;
   WallTime started_wall_;

@@ -257,6 +257,7 @@ void Node::checked(const std::shared_ptr<std::vector<core::ContainerFound>>& fou
       LauncherPorts{ports_.lane, ports_.journal_lane, ports_.disk, ports_.processes},
       containerizer_options(opened_->cgroups), boot_id_,
       [this](core::EventBody body) { step(std::move(body)); });
+  isolation_ = containerizer::in_words(opened_->cgroups, options_.cgroups);
   opened_.reset();
   step(core::RecoveryChecked{boot_id_, *found});
   write_endpoint();

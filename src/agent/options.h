@@ -46,6 +46,7 @@ struct Options {
   Duration report_interval = Duration::seconds(2);
   Duration update_retry_min = Duration::seconds(10);
   std::string version;  // "0.1.0"
+  std::string runtime;  // "runc 1.1.5", the OCI runtime that was found; empty: none
   PlantedBug planted = PlantedBug::none;
 };
 

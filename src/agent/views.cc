@@ -273,6 +273,8 @@ Json Views::agent() const {
     out.set("epoch", core.master()->epoch.value());
     out.set("lineage", to_string(core.master()->lineage));
   }
+  out.set("isolation", node_.isolation_);
+  out.set("runtime", node_.options_.runtime);
   out.set("accepts_tasks", !core.pressure().any());
   out.set("why_not", core.pressure().reason);
   Json tasks = Json::array();

@@ -148,6 +148,25 @@ std::string user_name() {
   return entry != nullptr ? entry->pw_name : "";
 }
 
+// "runc 1.1.5" by what the program says of itself; empty if there is none. Those of Debian lie
+// where users other than root do not look.
+std::string runtime_found(const std::string& name) {
+  const std::string command =
+      "PATH=\"$PATH:/usr/local/sbin:/usr/sbin:/sbin\" " + name + " --version 2>/dev/null";
+  std::FILE* output = ::popen(command.c_str(), "re");
+  if (output == nullptr) {
+    return "";
+  }
+  char line[128] = "";
+  const bool said = std::fgets(line, sizeof(line), output) != nullptr;
+  ::pclose(output);
+  const std::string text = said ? line : "";
+  const std::string prefix = name + " version ";
+  return text.starts_with(prefix)
+             ? name + " " + text.substr(prefix.size(), text.find_first_of("+\n") - prefix.size())
+             : "";
+}
+
 // What flags say that is not said by a value of their own. False after telling what is wrong.
 bool complete(AgentFlags& given) {
   agent::Options& options = given.options;
@@ -184,6 +203,10 @@ bool complete(AgentFlags& given) {
   options.own_user = user_name();
   options.program = own_path();
   options.version = SYNOD_VERSION;
+  options.runtime = runtime_found("runc");
+  if (options.runtime.empty()) {
+    options.runtime = runtime_found("crun");
+  }
   // `synod down` finds what a cluster left behind by this one.
   const auto environment = own_environment();
   if (const auto it = environment.find("SYNOD_CLUSTER"); it != environment.end()) {

@@ -130,6 +130,24 @@ CgroupPlan plan_cgroups(const Cgroups& cgroups, const std::string& container_id,
   return plan;
 }
 
+std::string in_words(const Cgroups& cgroups, const CgroupWishes& wishes) {
+  if (!wishes.cpu && !wishes.memory) {
+    return "no cgroups: not asked for, or not root";
+  }
+  if (cgroups.version == CgroupVersion::none) {
+    return "no cgroups: none can be made below " + wishes.hierarchy;
+  }
+  std::string lacks;
+  if (wishes.cpu && !cgroups.cpu) {
+    lacks = "cpu";
+  }
+  if (wishes.memory && !cgroups.memory) {
+    lacks += lacks.empty() ? "memory" : " and memory";
+  }
+  const std::string version = cgroups.version == CgroupVersion::v1 ? "v1" : "v2";
+  return "cgroups " + version + (lacks.empty() ? "" : " without the controller of " + lacks);
+}
+
 std::string usage_directory(const Cgroups& cgroups, const std::string& container_id) {
   if (cgroups.version == CgroupVersion::v2) {
     return v2_directory(cgroups, container_id);

@@ -44,6 +44,9 @@ struct CgroupWishes {
 // Finds out by making our root below each controller wished for. What is not possible is left out.
 Cgroups detect_cgroups(ports::Disk& disk, const CgroupWishes& wishes);
 
+// "cgroups v1", "cgroups v2 without the memory controller", or "no cgroups: " and why.
+std::string in_words(const Cgroups& cgroups, const CgroupWishes& wishes);
+
 struct CgroupLimits {
   std::int64_t cpus_milli = 0;
   // 0: no limit of this kind.

@@ -169,6 +169,16 @@ TEST(Cgroups, process_lists_and_oom_counts_are_read_as_the_kernel_writes_them) {
   EXPECT_EQ(parse_oom_kills(""), 0U);
 }
 
+TEST(Cgroups, what_was_found_is_told_in_words) {
+  const CgroupWishes none;
+  const CgroupWishes both{"/cg", "mesos", true, true};
+  EXPECT_EQ(in_words(Cgroups{}, none), "no cgroups: not asked for, or not root");
+  EXPECT_EQ(in_words(Cgroups{}, both), "no cgroups: none can be made below /cg");
+  EXPECT_EQ(in_words({CgroupVersion::v1, "/cg", "mesos", true, true, true}, both), "cgroups v1");
+  EXPECT_EQ(in_words({CgroupVersion::v2, "/cg", "mesos", true, false, false}, both),
+            "cgroups v2 without the controller of memory");
+}
+
 TEST(Plan, durations_read_as_mesos_writes_them) {
   EXPECT_EQ(duration_text(Duration::seconds(5)), "5secs");
   EXPECT_EQ(duration_text(Duration::seconds(900)), "15mins");
