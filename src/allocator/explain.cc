@@ -62,6 +62,13 @@ std::string amount_text(const PerResource& row, Milli amount) {
   return resources::milli_to_string(amount) + " " + row.name;
 }
 
+// Two amounts side by side read as one scale: "1.0" beside "0.9", "2" beside "1".
+std::string beside(Milli amount, Milli other) {
+  const std::string text = resources::milli_to_string(amount);
+  const bool whole = text.find('.') == std::string::npos;
+  return text + (whole && other % 1000 != 0 ? ".0" : "");
+}
+
 std::string fits_text(const Explanation& explanation, bool by_free) {
   std::string text;
   for (const PerResource& row : explanation.resources) {
@@ -84,11 +91,12 @@ std::string shortage_text(const Explanation& explanation) {
     text += text.empty() ? "no agent has " : ", none has ";
     text += amount_text(row, row.wanted);
     text += by_total ? "" : " free";
-    const auto number = resources::milli_to_string;
-    text += by_total ? " (largest: " + row.largest_agent + ", " + number(row.largest_total) +
-                           ", of which " + number(row.largest_agent_free) + " free)"
-                     : " (most: " + row.freest_agent + ", " + number(row.freest_free) + " of " +
-                           number(row.freest_total) + ")";
+    text += by_total
+                ? " (largest: " + row.largest_agent + ", " +
+                      beside(row.largest_total, row.largest_agent_free) + ", of which " +
+                      beside(row.largest_agent_free, row.largest_total) + " free)"
+                : " (most: " + row.freest_agent + ", " + beside(row.freest_free, row.freest_total) +
+                      " of " + beside(row.freest_total, row.freest_free) + ")";
   }
   if (text.empty()) {
     text = by_total ? "no agent is large enough in everything at once"

@@ -60,8 +60,8 @@ struct Explanation {
 };
 
 const char* to_string(Explanation::Verdict verdict);
-// One line: "no agent has 9 cpus (largest: a1, 1, of which 0.9 free). 0 of 2 agents fit by cpus, 2
-// by mem", or "no agent has 0.5 cpus free (most: a1, 0.2 of 1). ...". No final stop.
+// One line: "no agent has 9 cpus (largest: a1, 1.0, of which 0.9 free). 0 of 2 agents fit by cpus,
+// 2 by mem", or "no agent has 0.5 cpus free (most: a1, 0.2 of 1.0). ...". No final stop.
 std::string to_string(const Explanation& explanation);
 
 }  // namespace synod::allocator
