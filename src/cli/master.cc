@@ -19,6 +19,7 @@ namespace synod::cli {
 namespace {
 
 struct MasterFlags {
+  std::string names;  // kept with the flags as given, where the page finds it
   std::string zk;
   std::string work_dir;
   std::string ip = "127.0.0.1";
@@ -52,6 +53,7 @@ void declare(Flags& flags, MasterFlags& out) {
   flags.text("advertise_ip", &out.advertise_ip, "address to advertise, if another");
   flags.number("advertise_port", &out.advertise_port, "port to advertise, if another");
   flags.text("cluster", &options.cluster, "name of the cluster, for people");
+  flags.text("names", &out.names, "what the page calls servers: m1=host:port,c1=host:port");
   flags.text("log_dir", &out.log_dir, "folder of the log file; standard error if empty");
   flags.text("logging_level", &out.logging_level, "DEBUG, INFO, WARNING or ERROR");
   flags.duration("zk_session_timeout", &options.zk_session_timeout,

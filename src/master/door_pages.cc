@@ -202,9 +202,12 @@ void Door::serve(LeaderPage page) {
     if (path.compare(0, 8, "/master/") == 0) {
       path = path.substr(7);
     }
-    auto text = path == "/synod/v1/cluster" ? cluster_page(*picture_, identity_, lane_.wall(),
-                                                           coordinators_.last(), reports_)
-                                            : document(path, page.request, facts).value_or("{}");
+    const auto names = options_.flags.find("names");
+    auto text =
+        path == "/synod/v1/cluster"
+            ? cluster_page(*picture_, identity_, lane_.wall(), coordinators_.last(), reports_,
+                           names == options_.flags.end() ? Names() : names_from(names->second))
+            : document(path, page.request, facts).value_or("{}");
     if (rendered_.size() >= rendered_max) {
       rendered_.clear();
     }

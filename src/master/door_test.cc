@@ -265,6 +265,58 @@ TEST_F(DoorTest, a_master_that_no_longer_leads_cuts_its_streams) {
   EXPECT_EQ(raw.heard.find("0\r\n\r\n"), Bytes::npos) << "a cut stream has no last chunk";
 }
 
+class OriginTest : public DoorTest {
+ protected:
+  // Two masters; this one leads after another one that died.
+  void SetUp() override {
+    lead();
+    auto picture = std::make_shared<Picture>();
+    picture->view = std::make_shared<core::View>();
+    Identity follower;
+    follower.hostname = follower.ip = "127.0.0.1";
+    follower.port = 5051;
+    real.on_lane([&] { picture->masters = {door->identity(), follower}; });
+    Failover failover;
+    failover.from = "127.0.0.1:5052";
+    picture->failover = failover;
+    picture_ = picture;
+  }
+
+  // What the answer allows a page from there to read; "" if nothing.
+  std::string allowed(const std::string& origin) {
+    const std::string header = origin.empty() ? "" : "Origin: " + origin + "\r\n";
+    Raw& raw = say("GET /state HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
+    EXPECT_TRUE(real.eventually([&] {
+      door->receive(NewPicture{picture_});  // whenever it is asked for
+      return raw.heard.find("\r\n\r\n") != Bytes::npos;
+    }));
+    EXPECT_THAT(raw.heard, StartsWith("HTTP/1.1 200"));
+    const std::string name = "Access-Control-Allow-Origin: ";
+    const std::size_t at = raw.heard.find(name);
+    return at == Bytes::npos
+               ? ""
+               : raw.heard.substr(at + name.size(), raw.heard.find('\r', at) - at - name.size());
+  }
+
+  std::shared_ptr<const Picture> picture_;
+};
+
+TEST_F(OriginTest, the_page_of_another_master_may_read_the_view) {
+  EXPECT_EQ(allowed("http://127.0.0.1:5051"), "http://127.0.0.1:5051");
+}
+
+TEST_F(OriginTest, the_page_that_a_dead_master_served_may_read_it_too) {
+  EXPECT_EQ(allowed("http://127.0.0.1:5052"), "http://127.0.0.1:5052");
+}
+
+TEST_F(OriginTest, no_other_site_may_read_it) {
+  for (const char* origin :
+       {"", "null", "http://evil.example", "http://127.0.0.1:50510", "http://127.0.0.1:505",
+        "https://127.0.0.1:5051", "http://127.0.0.1:5051.evil.example", "*"}) {
+    EXPECT_EQ(allowed(origin), "") << origin;
+  }
+}
+
 class AgentDoorTest : public DoorTest {
  protected:
   static mesos::internal::AgentCall subscription() {

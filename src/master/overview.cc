@@ -65,13 +65,15 @@ const char* state_of(const core::FrameworkView& framework) {
 class Overview {
  public:
   Overview(const Picture& picture, const Identity& self, WallTime now,
-           const std::vector<CoordinatorView>& coordinators, const AgentReports& reports)
+           const std::vector<CoordinatorView>& coordinators, const AgentReports& reports,
+           const Names& names)
       : picture_(picture),
         view_(*picture.view),
         self_(self),
         now_(now),
         coordinators_(coordinators),
-        reports_(reports) {
+        reports_(reports),
+        names_(names) {
     for (const auto& agent : view_.agents) {
       total_.add(agent->total);
       agent_names_[agent->id] = name_of(*agent);
@@ -97,6 +99,11 @@ class Overview {
   }
 
  private:
+  const std::string& named(const std::string& address) const {
+    const auto it = names_.find(address);
+    return it == names_.end() ? address : it->second;
+  }
+
   std::size_t alive() const {
     return static_cast<std::size_t>(
         std::count_if(coordinators_.begin(), coordinators_.end(), [](const auto& server) {
@@ -136,13 +143,13 @@ class Overview {
       }
     }
     std::string lead =
-        fmt::format("{} leads since {}, epoch {}", address_of(self_),
-                    clock_text(picture_.elected_at), picture_.leadership.epoch.value());
+        fmt::format("{} leads since {}", named(address_of(self_)), clock_text(picture_.elected_at));
     if (picture_.failover) {
-      lead += fmt::format(", after {} {}", picture_.failover->from,
+      lead += fmt::format(", after {} {}", named(picture_.failover->from),
                           picture_.failover->died ? "died" : "was silent");
     }
     out_.key("health").begin_object().field("ok", trouble.empty());
+    out_.field("trouble", trouble);
     out_.field("text",
                trouble.empty() ? "All well. " + lead : "Attention: " + trouble + ". " + lead);
     out_.end_object();
@@ -151,6 +158,7 @@ class Overview {
   void write_server(const CoordinatorView& server) {
     out_.begin_object()
         .field("address", ports::to_string(server.endpoint))
+        .field("name", named(ports::to_string(server.endpoint)))
         .field("state", server.state)
         .field("zxid", fmt::format("{:#x}", server.zxid))
         .field("ballot", server.ballot)
@@ -194,6 +202,7 @@ class Overview {
     out_.key("leader")
         .begin_object()
         .field("address", address_of(self_))
+        .field("name", named(address_of(self_)))
         .field("id", self_.id)
         .field("pid", self_.pid)
         .field("epoch", picture_.leadership.epoch.value())
@@ -204,6 +213,7 @@ class Overview {
     for (const Identity& master : picture_.masters) {
       out_.begin_object()
           .field("address", address_of(master))
+          .field("name", named(address_of(master)))
           .field("id", master.id)
           .field("pid", master.pid)
           .field("leader", master.id == self_.id)
@@ -424,6 +434,7 @@ class Overview {
     const Failover& failover = *picture_.failover;
     out_.begin_object()
         .field("from", failover.from)
+        .field("from_name", named(failover.from))
         .field("cause", failover.died ? "died" : "silent")
         .field("at_ms", failover.at.millis);
     write_span("elected_ms", failover.elected);
@@ -452,6 +463,7 @@ class Overview {
   WallTime now_;
   const std::vector<CoordinatorView>& coordinators_;
   const AgentReports& reports_;
+  const Names& names_;
   resources::Resources total_;
   std::map<core::AgentId, std::string> agent_names_;
   std::map<core::FrameworkId, std::string> framework_names_;
@@ -462,13 +474,26 @@ class Overview {
 
 std::string cluster_page(const Picture& picture, const Identity& self, WallTime now,
                          const std::vector<CoordinatorView>& coordinators,
-                         const AgentReports& reports) {
-  return Overview(picture, self, now, coordinators, reports).write();
+                         const AgentReports& reports, const Names& names) {
+  return Overview(picture, self, now, coordinators, reports, names).write();
+}
+
+Names names_from(const std::string& text) {
+  Names names;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::size_t equals = text.find('=', at);
+    if (equals < end) {
+      names[text.substr(equals + 1, end - equals - 1)] = text.substr(at, equals - at);
+    }
+    at = end + 1;
+  }
+  return names;
 }
 
 std::string clock_text(WallTime at) {
   const std::int64_t seconds = at.millis / 1000;
-  return fmt::format("{:02}:{:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+  return fmt::format("{:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60);
 }
 
 }  // namespace synod::master

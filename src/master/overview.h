@@ -3,6 +3,7 @@
 // Source   docs/formats/cluster-view.md.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,16 @@
 
 namespace synod::master {
 
+// What people call an address: "127.0.0.1:5050" -> "m1".
+using Names = std::map<std::string, std::string>;
+// Of "m1=127.0.0.1:5050,c1=127.0.0.1:2181"; what is not of that form is left out.
+Names names_from(const std::string& text);
+
 std::string cluster_page(const Picture& picture, const Identity& self, WallTime now,
                          const std::vector<CoordinatorView>& coordinators,
-                         const AgentReports& reports);
+                         const AgentReports& reports, const Names& names);
 
-// "14:02:11 UTC"
+// "14:02 UTC"
 std::string clock_text(WallTime at);
 
 }  // namespace synod::master

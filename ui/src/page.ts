@@ -1,7 +1,7 @@
 // Renders one view into the page: health, three lanes, the last failover, frameworks, tasks, events.
 import { element, replace } from './dom';
 import { Agent, Task, View } from './view';
-import { amount, clock, mebibytes, shortAddress, span } from './words';
+import { amount, clock, hourAndMinute, mebibytes, span } from './words';
 
 const live = new Set(['TASK_STAGING', 'TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING']);
 
@@ -18,14 +18,19 @@ function badge(text: string, kind: string): HTMLElement {
   return element('span', `badge ${kind}`, text);
 }
 
+// Who it is, where, and what it is now.
+function title(member: { name: string; address: string }, mark: HTMLElement): HTMLElement {
+  const where = member.name === member.address ? null : element('span', 'where', member.address);
+  return element('div', 'name', element('span', '', member.name, where ? ' ' : '', where), mark);
+}
+
 function coordinators(view: View): void {
-  const all = view.coordinators.map((c) => c.address);
   const cards = view.coordinators.map((c) => {
     const bad = c.state === 'unreachable' || c.state === 'electing';
     return element(
       'div',
       `card ${c.state === 'leader' || c.state === 'standalone' ? 'leads' : ''} ${bad ? 'bad' : ''}`,
-      element('div', 'name', shortAddress(c.address, all), badge(c.state, bad ? 'bad' : c.state)),
+      title(c, badge(c.state, bad ? 'bad' : c.state)),
       element('div', 'fact', bad ? 'does not answer as a member' : `zxid ${c.zxid}`),
       bad ? null : element('div', 'fact', `${c.connections} connections`),
     );
@@ -41,12 +46,11 @@ function coordinators(view: View): void {
 }
 
 function masters(view: View): void {
-  const all = view.masters.map((m) => m.address);
   const cards = view.masters.map((m) =>
     element(
       'div',
       `card ${m.leader ? 'leads' : ''}`,
-      element('div', 'name', shortAddress(m.address, all), badge(m.leader ? 'leader' : 'standby', m.leader ? 'leader' : '')),
+      title(m, badge(m.leader ? 'leader' : 'follower', m.leader ? 'leader' : '')),
       element(
         'div',
         'fact',
@@ -55,14 +59,23 @@ function masters(view: View): void {
     ),
   );
   replace('masters', ...cards);
+  replace('failover', ...lastFailover(view));
+}
+
+// The last change of leader with its gap: the span without a leader first, in large.
+function lastFailover(view: View): (HTMLElement | string)[] {
   const f = view.failover;
-  replace(
-    'failover',
-    f === null
-      ? 'No change of leader since this master started.'
-      : `${f.from} ${f.cause === 'died' ? 'died' : 'was silent'} at ${clock(f.at_ms)}: next leader after ${span(f.elected_ms)}, ` +
-          `${f.agents_back}/${f.agents} agents back after ${span(f.agents_back_ms)}, first offer after ${span(f.first_offer_ms)}.`,
-  );
+  if (f === null) {
+    return ['No change of leader since this cluster began.'];
+  }
+  const what = f.cause === 'died' ? 'died' : 'fell silent';
+  const back = f.agents_back_ms === null ? 'so far' : `after ${span(f.agents_back_ms)}`;
+  const offer = f.first_offer_ms === null ? 'no offer yet' : `first offer after ${span(f.first_offer_ms)}`;
+  return [
+    element('strong', 'ms', span(f.elected_ms)),
+    ` without a leader when ${f.from_name} ${what} at ${clock(f.at_ms)}; ${view.leader.name} leads. ` +
+      `${f.agents_back}/${f.agents} agents back ${back}, ${offer}.`,
+  ];
 }
 
 function bar(agent: Agent, tasks: Task[], resource: 'cpus' | 'mem'): HTMLElement {
@@ -137,7 +150,25 @@ function work(view: View): void {
   );
   table('tasks', ['task', 'state', 'agent', 'cpus', 'mem', 'ports', 'age', 'last word'], tasks, 'No tasks. Try: synod run --name web --ports 1 -- \'exec python3 -m http.server $PORT0\'');
   const events = [...view.events].sort((a, b) => b.at_ms - a.at_ms).slice(0, 12);
-  replace('events', ...events.map((e) => element('li', '', element('time', '', clock(e.at_ms)), ' ', e.text)));
+  replace('events', ...events.map((e) => element('li', '', element('time', '', clock(e.at_ms)), ' ', inNames(view, e.text))));
+}
+
+// Ids and addresses in a sentence, as people call them.
+function inNames(view: View, text: string): string {
+  const named: [string, string][] = [
+    ...view.agents.map((a): [string, string] => [a.id, a.name]),
+    ...view.frameworks.map((f): [string, string] => [f.id, f.name]),
+    ...view.masters.map((m): [string, string] => [m.address, m.name]),
+  ];
+  return named.reduce((sentence, [id, name]) => sentence.split(id).join(name), text);
+}
+
+// "All well. m1 leads since 14:02, after m2 was silent", by the reader's own clock.
+function healthInWords(view: View): string {
+  const f = view.failover;
+  const after = f === null ? '' : `, after ${f.from_name} ${f.cause === 'died' ? 'died' : 'was silent'}`;
+  const lead = `${view.leader.name} leads since ${hourAndMinute(view.leader.since_at_ms)}${after}`;
+  return view.health.ok ? `All well. ${lead}` : `Attention: ${view.health.trouble}. ${lead}`;
 }
 
 export function render(view: View): void {
@@ -145,7 +176,7 @@ export function render(view: View): void {
   if (health) {
     health.className = view.health.ok ? 'ok' : 'bad';
   }
-  replace('health', view.health.text);
+  replace('health', healthInWords(view));
   coordinators(view);
   masters(view);
   agents(view);

@@ -9,6 +9,7 @@ export interface Amounts {
 
 export interface Coordinator {
   address: string;
+  name: string;
   state: string;
   zxid: string;
   znodes: number;
@@ -18,6 +19,7 @@ export interface Coordinator {
 
 export interface Master {
   address: string;
+  name: string;
   id: string;
   leader: boolean;
 }
@@ -62,6 +64,7 @@ export interface Task {
 
 export interface Failover {
   from: string;
+  from_name: string;
   cause: string;
   at_ms: number;
   elected_ms: number | null;
@@ -72,7 +75,7 @@ export interface Failover {
 }
 
 export interface View {
-  health: { ok: boolean; text: string };
+  health: { ok: boolean; trouble: string; text: string };
   now_at_ms: number;
   quorum: {
     alive: number;
@@ -85,7 +88,7 @@ export interface View {
     fsync_p99_ms: number;
   };
   coordinators: Coordinator[];
-  leader: { address: string; epoch: number; since_at_ms: number };
+  leader: { address: string; name: string; epoch: number; since_at_ms: number };
   masters: Master[];
   agents: Agent[];
   frameworks: Framework[];

@@ -32,9 +32,7 @@ export function clock(millis: number): string {
   return new Date(millis).toLocaleTimeString([], { hour12: false });
 }
 
-// The port is what tells members of one machine apart; elsewhere it is the host.
-export function shortAddress(address: string, all: string[]): string {
-  const host = address.slice(0, address.lastIndexOf(':'));
-  const sameHost = all.every((other) => other.startsWith(`${host}:`));
-  return sameHost && all.length > 1 ? address.slice(address.lastIndexOf(':')) : address;
+// "14:02"
+export function hourAndMinute(millis: number): string {
+  return new Date(millis).toLocaleTimeString([], { hour12: false, hour: '2-digit', minute: '2-digit' });
 }
