@@ -85,7 +85,11 @@ std::string cluster_file_path(const std::string& directory) { return directory +
 Result<ClusterFile> read_cluster_file(ports::Disk& disk, const std::string& directory) {
   SYNOD_TRY_ASSIGN(const Bytes text,
                    ports::read_file(disk, cluster_file_path(directory), 16 << 20));
-  return parse_cluster_file(text);
+  auto file = parse_cluster_file(text);
+  if (!file.ok()) {
+    return with_context(cluster_file_path(directory) + " is damaged", std::move(file).error());
+  }
+  return file;
 }
 
 Status write_cluster_file(ports::Disk& disk, const std::string& directory,

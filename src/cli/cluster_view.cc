@@ -94,6 +94,11 @@ std::string span_in_words(std::int64_t millis) {
                            : fmt::format("{} d", seconds / 86'400);
 }
 
+std::string age_in_words(std::int64_t millis) {
+  return millis >= 1000 && millis < 10'000 ? fmt::format("{} s", millis / 1000)
+                                           : span_in_words(millis);
+}
+
 std::string number_in_words(double value) {
   std::string text = fmt::format("{:.2f}", value);
   while (text.back() == '0') {
@@ -110,7 +115,9 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
+      if (i + 1 < row.size()) {  // the last cell of a row shifts nobody
+        widths[i] = std::max(widths[i], row[i].size());
+      }
     }
   }
   std::string text;

@@ -35,6 +35,8 @@ http::Json merged_status(const ClusterView& view, const Target& target);
 
 // "3 ms", "0.21 s", "12 s", "4 min", "2 h", "3 d".
 std::string span_in_words(std::int64_t millis);
+// Of things past: "380 ms", "4 s", "12 s", "4 min"; whole seconds from the first on.
+std::string age_in_words(std::int64_t millis);
 // "0.1", "1", "2.25".
 std::string number_in_words(double value);
 

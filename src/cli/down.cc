@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/typed.h"
 
 namespace synod::cli {
 namespace {
@@ -34,6 +35,12 @@ bool is_server(const RunningProcess& process) {
                                                  "agent",     "services",    "sentinel"};
   return std::any_of(names.begin(), names.end(),
                      [&](const std::string& name) { return is_subcommand(process, name); });
+}
+
+// Of those that cluster.json lists: what a user calls a process of the cluster.
+bool is_listed_server(const RunningProcess& process) {
+  return is_server(process) && !is_subcommand(process, "supervise") &&
+         !is_subcommand(process, "sentinel");
 }
 
 std::vector<RunningProcess> leftovers(Session& session, const std::string& directory) {
@@ -80,9 +87,10 @@ int take_down(Session& session, const std::string& directory) {
   const auto file = read_cluster_file(session.machine().disk(), directory);
   const auto before = leftovers(session, directory);
   if (before.empty()) {
-    std::printf(" nothing runs from %s\n", directory.c_str());
+    std::printf(" nothing runs from %s\n", short_path(directory).c_str());
     return exit_success;
   }
+  const auto servers = std::count_if(before.begin(), before.end(), is_listed_server);
   const auto tasks = std::count_if(before.begin(), before.end(), [](const RunningProcess& process) {
     return is_subcommand(process, "executor");
   });
@@ -112,8 +120,9 @@ int take_down(Session& session, const std::string& directory) {
                  left.size(), directory.c_str(), static_cast<long long>(left.front().id.pid));
     return exit_failed;
   }
-  std::printf(" %lld tasks stopped, %zu processes ended, nothing left behind (state kept in %s)\n",
-              static_cast<long long>(tasks), before.size(), directory.c_str());
+  std::printf(" %lld tasks stopped, %lld processes ended, nothing left behind (state kept in %s)\n",
+              static_cast<long long>(tasks), static_cast<long long>(servers),
+              short_path(directory).c_str());
   return exit_success;
 }
 
@@ -125,13 +134,8 @@ int down_main(const std::vector<std::string>& arguments) {
     return *exit;
   }
   Session session;
-  std::string directory = options.directory;
-  if (directory.empty()) {
-    const auto environment = own_environment();
-    const auto named = environment.find("SYNOD_DIR");
-    directory = named == environment.end() ? ".synod" : named->second;
-  }
-  return take_down(session, absolute_path(directory));
+  return take_down(
+      session, absolute_path(options.directory.empty() ? default_directory() : options.directory));
 }
 
 }  // namespace synod::cli

@@ -9,6 +9,7 @@
 
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "cli/typed.h"
 
 namespace synod::cli {
 
@@ -173,7 +174,8 @@ std::optional<int> Flags::parse(const std::vector<std::string>& arguments) {
       std::fprintf(stderr, "synod %s: unknown flag %s%s\n", impl_->command.c_str(), unknown.c_str(),
                    suggestion ? ("; did you mean " + *suggestion + "?").c_str() : "");
     }
-    std::fprintf(stderr, "try: synod %s --help\n", impl_->command.c_str());
+    const std::string help = as_typed("synod " + impl_->command + " --help");
+    std::fprintf(stderr, "try: %s\n", help.c_str());
     return exit_usage;
   }
 }

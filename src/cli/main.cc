@@ -1,4 +1,5 @@
 // `synod SUBCOMMAND ...`: finds the subcommand and hands over.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "cli/typed.h"
 
 namespace {
 
@@ -22,7 +24,7 @@ void print_help() {
                   static_cast<int>(command.summary.size()), command.summary.data());
     }
   }
-  std::printf("\n  synod SUBCOMMAND --help tells its flags\n");
+  std::printf("\n  %s\n", synod::cli::as_typed("synod SUBCOMMAND --help tells its flags").c_str());
 }
 
 int unknown(const std::string& name) {
@@ -33,8 +35,9 @@ int unknown(const std::string& name) {
     }
   }
   const auto suggestion = synod::nearest(name, names);
-  std::fprintf(stderr, "synod: unknown subcommand \"%s\"%s\ntry: synod help\n", name.c_str(),
-               suggestion ? ("; did you mean \"" + *suggestion + "\"?").c_str() : "");
+  std::fprintf(stderr, "synod: unknown subcommand \"%s\"%s\ntry: %s\n", name.c_str(),
+               suggestion ? ("; did you mean \"" + *suggestion + "\"?").c_str() : "",
+               synod::cli::as_typed("synod help").c_str());
   return synod::cli::exit_usage;
 }
 
@@ -43,7 +46,8 @@ int unknown(const std::string& name) {
 int main(int argc, char** argv) {
   // A peer that goes away is an error of the write, never a death of ours.
   std::signal(SIGPIPE, SIG_IGN);
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  synod::cli::set_typed_name(argc > 0 ? argv[0] : "");
   if (arguments.empty() || arguments[0] == "help" || arguments[0] == "--help" ||
       arguments[0] == "-h") {
     print_help();

@@ -10,6 +10,7 @@
 #include "cli/logs.h"
 #include "cli/services_client.h"
 #include "cli/session.h"
+#include "cli/typed.h"
 
 namespace synod::cli {
 namespace {
@@ -146,7 +147,7 @@ class Follower {
         return fail("run", app.error());
       }
       if (!session_.wait(app_poll_interval)) {
-        std::printf("\n left queued: synod kill %s takes it back\n", name_.c_str());
+        std::printf("\n left queued: %s takes it back\n", as_typed("synod kill " + name_).c_str());
         return exit_success;
       }
     }
@@ -199,14 +200,18 @@ class Follower {
                 static_cast<long long>(std::max<std::int64_t>(launched_at - wanted_at, 0)),
                 places.c_str(), static_cast<long long>(app["running"].as_int()),
                 static_cast<long long>(wanted), static_cast<double>(took_ms_) / 1000);
-    std::printf(" logs: synod logs -f %s   why: synod explain %s   stop: synod kill %s\n",
-                name_.c_str(), name_.c_str(), name_.c_str());
+    std::printf("%s\n", as_typed(fmt::format(" logs: synod logs -f {0}   why: synod explain {0}   "
+                                             "stop: synod kill {0}",
+                                             name_))
+                            .c_str());
     return exit_success;
   }
 
   int ended(const Json& app, const Json& note) {
     const std::string task(note["task"].as_string());
-    std::string line = fmt::format(" {} failed {}", task, note["text"].as_string());
+    const std::string_view how = note["text"].as_string();
+    const bool well = how.find("TASK_FINISHED") != std::string_view::npos;
+    std::string line = fmt::format(" {} {} {}", task, well ? "ended" : "failed", how);
     const Launch launch{std::string(note["task_id"].as_string()),
                         std::string(note["agent_id"].as_string())};
     const std::string last = last_log_line(session_, target_, launch, "stderr");
@@ -214,17 +219,16 @@ class Follower {
       line += "   last line of stderr: " + last;
     }
     std::printf("%s\n", line.c_str());
+    std::string next = as_typed(
+        fmt::format(" synod logs {} | synod explain {} | synod kill {}", task, name_, name_));
     for (const Json& other : app["notes"].items()) {
       const std::string_view kind = other["kind"].as_string();
       if (other["task"].as_string() == task && (kind == "restarting" || kind == "gave_up")) {
-        std::printf(" %s   synod logs %s | synod explain %s | synod kill %s\n",
-                    std::string(other["text"].as_string()).c_str(), task.c_str(), name_.c_str(),
-                    name_.c_str());
-        return exit_failed;
+        next = " " + std::string(other["text"].as_string()) + "  " + next;
+        break;
       }
     }
-    std::printf(" synod logs %s | synod explain %s | synod kill %s\n", task.c_str(), name_.c_str(),
-                name_.c_str());
+    std::printf("%s\n", next.c_str());
     return exit_failed;
   }
 
@@ -279,8 +283,8 @@ int run_in_foreground(Session& session, const Target& target, const std::string&
       return phase == "finished" ? exit_success : exit_failed;
     }
     if (!session.wait(Duration::millis(100))) {
-      std::fprintf(stderr, "\n it runs on: synod logs -f %s, synod kill %s\n", name.c_str(),
-                   name.c_str());
+      std::fprintf(stderr, "\n it runs on: %s\n",
+                   as_typed("synod logs -f " + name + ", synod kill " + name).c_str());
       return exit_success;
     }
   }
@@ -314,16 +318,16 @@ int run_main(const std::vector<std::string>& arguments) {
     return fail("run", Error{ErrorCode::invalid_argument, "--instances and --ports count from 0"});
   }
   Session session;
-  const auto target = find_target(session, target_options);
-  if (!target.ok()) {
-    return fail("run", target.error());
-  }
   if (options.name.empty()) {
     options.name = fresh_name(session);
   }
   const auto app = app_of(options);
   if (!app.ok()) {
-    return fail("run", app.error());
+    return fail("run", app.error(), "synod run --help");
+  }
+  const auto target = find_target(session, target_options);
+  if (!target.ok()) {
+    return fail("run", target.error());
   }
   if (const Status posted = post_app(session, *target, *app); !posted.ok()) {
     return fail("run", posted.error());

@@ -35,7 +35,12 @@ Result<http::Response> call_services(Session& session, const Target& target,
         return response;  // it may have acted: the caller must look before it asks again
       }
     }
-  } while (!target.services.empty() && session.lane().now() < deadline && session.wait(pause));
+  } while (!target.services.empty() && session.lane().now() < deadline &&
+           (!target.file || may_recover(session, target)) && session.wait(pause));
+  if (target.file && !may_recover(session, target)) {
+    last.message =
+        "nothing runs in " + target.directory + " (" + last.message + "); start it with `synod up`";
+  }
   return last;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/typed.h"
 
 extern char** environ;
 
@@ -16,6 +17,9 @@ namespace synod::cli {
 namespace {
 
 constexpr Duration master_timeout = Duration::seconds(2);
+// How long a change of leader may take: the session of a silent one, and the answer of the next.
+constexpr Duration master_patience = Duration::seconds(8);
+constexpr Duration master_pause = Duration::millis(30);
 
 machine::MachineOptions quiet() {
   machine::MachineOptions options;
@@ -65,6 +69,7 @@ Result<http::Response> Session::call(const std::string& host_port, http::Request
       });
   machine_.run();
   if (!answer) {
+    interrupted_ = true;
     return Error{ErrorCode::closed, "interrupted"};
   }
   return std::move(*answer);
@@ -91,6 +96,7 @@ bool Session::wait(Duration duration) {
   });
   machine_.run();
   if (!rang) {
+    interrupted_ = true;
     lane().cancel(timer);
   }
   return rang;
@@ -103,21 +109,33 @@ void add_target_flags(Flags& flags, TargetOptions* options) {
   flags.text("output", &options->output, "text or json");
 }
 
+std::string default_directory() {
+  const char* named = std::getenv("SYNOD_DIR");
+  return named != nullptr && *named != '\0' ? named : ".synod";
+}
+
 Result<Target> find_target(Session& session, const TargetOptions& options) {
+  if (options.output != "text" && options.output != "json") {
+    return Error{ErrorCode::invalid_argument,
+                 "--output is text or json, not \"" + options.output + "\""};
+  }
   Target target;
   target.zk = options.zk;
   target.coordinators = servers_of(options.zk);
   if (!options.master.empty()) {
     target.masters = {options.master};
   }
-  const char* from_environment = std::getenv("SYNOD_DIR");
   std::string directory = options.directory;
   const bool named = !directory.empty();
   if (!named && (!options.zk.empty() || !options.master.empty())) {
+    set_typed_flags(options.master.empty() ? "--zk=" + options.zk : "--master=" + options.master);
     return target;
   }
+  if (named) {
+    set_typed_flags("--dir=" + options.directory);
+  }
   if (!named) {
-    directory = from_environment != nullptr ? from_environment : ".synod";
+    directory = default_directory();
   }
   directory = absolute_path(directory);
   auto file = read_cluster_file(session.machine().disk(), directory);
@@ -141,16 +159,20 @@ Result<Target> find_target(Session& session, const TargetOptions& options) {
   return target;
 }
 
-Result<http::Json> ask_master(Session& session, const Target& target, const std::string& path) {
+namespace {
+
+// One round over the masters, one redirect followed each.
+Result<http::Response> ask_each(Session& session, const Target& target, const std::string& path,
+                                Duration timeout) {
   Error last{ErrorCode::unreachable, "no master is known; name one by --master"};
   for (const std::string& master : target.masters) {
     http::Request request;
     request.target = path;
-    auto response = session.call(master, request, master_timeout);
+    auto response = session.call(master, request, timeout);
     if (response.ok() && response->status == 307) {
       const auto url = http::parse_url(std::string(response->headers.get("location")));
       if (url.ok()) {
-        response = session.call(ports::to_string(url->endpoint), request, master_timeout);
+        response = session.call(ports::to_string(url->endpoint), request, timeout);
       }
     }
     if (!response.ok()) {
@@ -160,16 +182,59 @@ Result<http::Json> ask_master(Session& session, const Target& target, const std:
                    "master " + master + " answered " + std::to_string(response->status) + ": " +
                        response->body.substr(0, 200)};
     } else {
-      return http::parse_json(response->body, {64, 256 << 20});
+      return response;
+    }
+    if (session.interrupted()) {
+      return Error{ErrorCode::closed, "interrupted"};
     }
   }
   return last;
 }
 
+}  // namespace
+
+bool may_recover(Session& session, const Target& target) {
+  return target.file && session.machine().processes().alive(target.file->supervisor);
+}
+
+Result<http::Json> ask_master(Session& session, const Target& target, const std::string& path) {
+  const Instant started = session.lane().now();
+  // A silent master takes connections and answers nothing: at first it is not waited for long.
+  Duration timeout = Duration::millis(500);
+  bool told = false;
+  while (true) {
+    const auto response = ask_each(session, target, path, timeout);
+    if (response.ok()) {
+      return http::parse_json(response->body, {64, 256 << 20});
+    }
+    const Duration waited = session.lane().now() - started;
+    if (response.error().code != ErrorCode::unreachable || !target.patient) {
+      return response.error();
+    }
+    if (!may_recover(session, target)) {
+      return target.file ? Error{ErrorCode::unreachable, "nothing runs in " + target.directory +
+                                                             " (" + response.error().message +
+                                                             "); start it with `synod up`"}
+                         : response.error();
+    }
+    if (waited > master_patience) {
+      return response.error();
+    }
+    if (!told && ::isatty(STDERR_FILENO) != 0) {
+      told = true;
+      std::fprintf(stderr, " no master leads just now; waiting\n");
+    }
+    timeout = std::min(timeout * 2, master_timeout);
+    if (!session.wait(master_pause)) {
+      return Error{ErrorCode::closed, "interrupted"};
+    }
+  }
+}
+
 int fail(const std::string& command, const Error& error, const std::string& advice) {
-  std::fprintf(stderr, "synod %s: %s\n", command.c_str(), error.message.c_str());
+  std::fprintf(stderr, "synod %s: %s\n", command.c_str(), as_typed(error.message).c_str());
   if (!advice.empty()) {
-    std::fprintf(stderr, "try: %s\n", advice.c_str());
+    std::fprintf(stderr, "try: %s\n", as_typed(advice).c_str());
   }
   switch (error.code) {
     case ErrorCode::invalid_argument: return exit_usage;

@@ -38,10 +38,12 @@ class Session {
 
   // Turns the Lane for a while; false if a signal (Ctrl-C) came.
   bool wait(Duration duration);
+  bool interrupted() const { return interrupted_; }
 
  private:
   machine::Machine machine_;
   http::Client client_;
+  bool interrupted_ = false;
 };
 
 // Where the cluster is: what --dir, SYNOD_DIR, ./.synod, then --zk or --master lead to.
@@ -52,6 +54,7 @@ struct Target {
   std::vector<std::string> masters;   // host:port
   std::vector<std::string> services;  // host:port; empty: asked of the master
   std::vector<std::string> coordinators;
+  bool patient = true;  // ask_master waits for the end of a change of leader
 };
 
 struct TargetOptions {
@@ -65,11 +68,17 @@ class Flags;
 // --dir, --zk, --master, --output.
 void add_target_flags(Flags& flags, TargetOptions* options);
 
+// SYNOD_DIR, or else .synod.
+std::string default_directory();
+
 // not_found, with a sentence that says what to do.
 Result<Target> find_target(Session& session, const TargetOptions& options);
 
-// The leading master's GET answer: asks the masters in turn and follows one redirect. unreachable
-// if none answers.
+// Whether waiting may help one who gets no answer: by --dir, as long as its supervisor lives.
+bool may_recover(Session& session, const Target& target);
+
+// The leading master's GET answer: asks the masters in turn, follows one redirect, and waits for
+// the end of a change of leader. unreachable if none answers.
 Result<http::Json> ask_master(Session& session, const Target& target, const std::string& path);
 
 // Prints "synod NAME: message" and what to do; returns the exit code that belongs to the error.

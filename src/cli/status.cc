@@ -8,6 +8,7 @@
 #include "cli/flags.h"
 #include "cli/services_client.h"
 #include "cli/session.h"
+#include "cli/typed.h"
 
 namespace synod::cli {
 namespace {
@@ -33,41 +34,77 @@ std::string quorum_line(const ClusterView& view, const Target& target) {
                             quorum["sessions"].as_int());
 }
 
-std::string span_of(const Json& failover, const char* member) {
-  const Json* span = failover.find(member);
-  return span == nullptr ? "not yet" : span_in_words(span->as_int());
-}
-
 std::string masters_line(const ClusterView& view, const Target& target) {
   std::string line = fmt::format(" masters  {} leads, epoch {}",
                                  name_of(target, view.master_leader()), view.epoch());
   const Json& failover = view.json["failover"];
-  if (!failover.is_null()) {
-    const std::int64_t ago = view.json["now_at_ms"].as_int() - failover["at_ms"].as_int();
-    line +=
-        fmt::format(" ({} {} {} ago; elected after {}; {}/{} agents back after {}; first offer {})",
-                    name_of(target, std::string(failover["from"].as_string())),
-                    failover["cause"].as_string() == "died" ? "died" : "was silent,",
-                    span_in_words(ago), span_of(failover, "elected_ms"),
-                    failover["agents_back"].as_int(), failover["agents"].as_int(),
-                    span_of(failover, "agents_back_ms"), span_of(failover, "first_offer_ms"));
+  if (failover.is_null()) {
+    return line + "\n";
   }
-  return line + "\n";
+  const std::int64_t ago = view.json["now_at_ms"].as_int() - failover["at_ms"].as_int();
+  line += fmt::format(" ({} {} {} ago", name_of(target, std::string(failover["from"].as_string())),
+                      failover["cause"].as_string() == "died" ? "died" : "fell silent",
+                      age_in_words(ago));
+  if (const Json* elected = failover.find("elected_ms"); elected != nullptr) {
+    line += "; elected after " + span_in_words(elected->as_int());
+  }
+  line += fmt::format("; {}/{} agents back", failover["agents_back"].as_int(),
+                      failover["agents"].as_int());
+  const Json* back = failover.find("agents_back_ms");
+  line += back == nullptr ? " so far" : " after " + span_in_words(back->as_int());
+  const Json* offer = failover.find("first_offer_ms");
+  line += offer == nullptr ? "; no offer yet" : "; first offer " + span_in_words(offer->as_int());
+  return line + ")\n";
 }
 
-std::string tasks_line(const ClusterView& view) {
+// Whether the leader before has come back, as a follower.
+bool follows_again(const ClusterView& view, std::string_view address) {
+  for (const Json& master : view.json["masters"].items()) {
+    if (master["address"].as_string() == address) {
+      return !master["leader"].as_bool();
+    }
+  }
+  return false;
+}
+
+// Of a leader that fell silent and has not been heard of since; empty otherwise.
+std::string silent_line(const ClusterView& view, const Target& target) {
+  const Json& failover = view.json["failover"];
+  const std::string_view from = failover["from"].as_string();
+  const Json* elected = failover.find("elected_ms");
+  if (failover["cause"].as_string() != "silent" || elected == nullptr ||
+      follows_again(view, from) || from == view.master_leader()) {
+    return "";
+  }
+  const std::string name = name_of(target, std::string(from));
+  return fmt::format(
+      " {} silent for {} (its session's limit): {} leads, epoch {}; on waking {} will see that it "
+      "is deposed and exit\n",
+      name, span_in_words(elected->as_int()), name_of(target, view.master_leader()), view.epoch(),
+      name);
+}
+
+std::string tasks_line(const ClusterView& view, const Target& target) {
   const std::size_t running = view.tasks_in("TASK_RUNNING");
   std::string line = fmt::format(" tasks    {} running, {} lost", running,
                                  view.tasks_in("TASK_LOST") + view.tasks_in("TASK_UNREACHABLE"));
   const Json& failover = view.json["failover"];
-  bool older = running > 0 && !failover.is_null();
+  if (failover.is_null()) {
+    return line + "\n";
+  }
+  bool older = running > 0;
   for (const Json& task : view.json["tasks"].items()) {
     if (task["state"].as_string() == "TASK_RUNNING" &&
         task["started_at_ms"].as_int() > failover["at_ms"].as_int()) {
       older = false;
     }
   }
-  return line + (older ? ", pids unchanged\n" : "\n");
+  line += older ? ", pids unchanged" : "";
+  const std::string from(failover["from"].as_string());
+  if (follows_again(view, from)) {
+    line += "     " + name_of(target, from) + " restarted, follows";
+  }
+  return line + "\n";
 }
 
 void print_agents(const ClusterView& view) {
@@ -85,14 +122,21 @@ void print_agents(const ClusterView& view) {
 int print_path(const Json& merged, const std::string& path) {
   const Json* found = merged.at_path(path);
   if (found == nullptr) {
-    std::fprintf(stderr, "synod status: there is no \"%s\"; see `synod status --output json`\n",
-                 path.c_str());
+    std::fprintf(stderr, "synod status: there is no \"%s\"; see `%s`\n", path.c_str(),
+                 as_typed("synod status --output json").c_str());
     return exit_failed;
   }
   const std::string text =
       found->is_string() ? std::string(found->as_string()) : http::to_string(*found);
   std::printf("%s\n", text.c_str());
   return exit_success;
+}
+
+// For a column: "12s", "4min".
+std::string short_span(std::int64_t millis) {
+  std::string text = age_in_words(millis);
+  std::erase(text, ' ');
+  return text;
 }
 
 std::string percent(double part, double whole) {
@@ -129,7 +173,8 @@ int status_main(const std::vector<std::string>& arguments) {
   }
   std::fputs(quorum_line(*view, *target).c_str(), stdout);
   std::fputs(masters_line(*view, *target).c_str(), stdout);
-  std::fputs(tasks_line(*view).c_str(), stdout);
+  std::fputs(silent_line(*view, *target).c_str(), stdout);
+  std::fputs(tasks_line(*view, *target).c_str(), stdout);
   print_agents(*view);
   return exit_success;
 }
@@ -166,7 +211,7 @@ std::vector<std::string> row_of(const Json& instance, const Json& app, const Clu
           fmt::format("{:.0f}/{:.0f} MiB", task["used"]["mem"].as_double(), app["mem"].as_double()),
           ports_of(instance),
           std::to_string(instance["restarts"].as_int()),
-          span_in_words(instance["age_ms"].as_int()),
+          short_span(instance["age_ms"].as_int()),
           dash(last)};
 }
 
@@ -182,8 +227,7 @@ void add_foreign(const ClusterView& view, std::vector<std::vector<std::string>>&
         {std::string(task["name"].as_string()), "running", std::string(task["agent"].as_string()),
          percent(task["used"]["cpus"].as_double(), task["cpus"].as_double()),
          fmt::format("{:.0f}/{:.0f} MiB", task["used"]["mem"].as_double(), task["mem"].as_double()),
-         ports_of(task), "-", span_in_words(age),
-         "of " + std::string(task["framework"].as_string())});
+         ports_of(task), "-", short_span(age), "of " + std::string(task["framework"].as_string())});
   }
 }
 

@@ -4,8 +4,12 @@
 // up           checks, starts `synod supervise` as a session of its own, waits until the cluster is
 //              ready, prints what it got; without --detach it stays and takes all down on Ctrl-C.
 // supervise    the supervisor: not for people, takes up's flags.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -15,6 +19,7 @@
 #include "cli/flags.h"
 #include "cli/session.h"
 #include "cli/supervisor.h"
+#include "cli/typed.h"
 #include "cli/up_plan.h"
 
 namespace synod::cli {
@@ -68,9 +73,25 @@ Status check_ports(Session& session, const UpPlan& plan) {
     const auto listener = session.machine().network().listen(session.lane(), {at.host, at.port}, {},
                                                              [](std::unique_ptr<ports::Stream>) {});
     if (!listener.ok()) {
-      return Error{listener.error().code, fmt::format("{} needs {}, but {}", process.id,
-                                                      process.address, listener.error().message)};
+      const std::string& why = listener.error().message;
+      const bool taken = why.find("Address already in use") != std::string::npos;
+      return Error{listener.error().code,
+                   fmt::format("{} needs {}, {}", process.id, process.address,
+                               taken ? "where another program listens" : "but " + why)};
     }
+  }
+  return {};
+}
+
+// Logs are made in steps: with less than this the first of them would fail, and nobody would say
+// why.
+Status check_disk(const ports::Host& host, const std::string& directory) {
+  constexpr std::uint64_t least_bytes = 32ULL << 20;
+  const auto space = host.disk_space(directory);
+  if (space.ok() && space->available_bytes < least_bytes) {
+    return Error{ErrorCode::full,
+                 fmt::format("only {} KiB are free in {}; a cluster needs {} MiB to begin with",
+                             space->available_bytes >> 10, directory, least_bytes >> 20)};
   }
   return {};
 }
@@ -91,6 +112,39 @@ Status check_earlier(ports::Disk& disk, const UpPlan& plan) {
                  fmt::format("{} holds a cluster of {} coordinators, not {}; keep the number, or "
                              "use another --dir",
                              plan.directory, before, planned)};
+  }
+  return {};
+}
+
+// The numbers of the cluster that runs, for those that were not asked for; an error if others were.
+Status adopt_running(const ClusterFile& file, const UpPlan& plan, UpOptions* options) {
+  const UpOptions defaults;
+  const auto adopt = [&](const char* role, const char* flag,
+                         std::int64_t UpOptions::*count) -> Status {
+    const auto running = static_cast<std::int64_t>(file.of_role(role).size());
+    if (options->*count != running && options->*count != defaults.*count) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("a cluster with --{}={} runs in {}; end it first", flag, running,
+                               short_path(options->directory))};
+    }
+    options->*count = running;
+    return {};
+  };
+  SYNOD_TRY(adopt("coordinator", "coordinators", &UpOptions::coordinators));
+  SYNOD_TRY(adopt("master", "masters", &UpOptions::masters));
+  SYNOD_TRY(adopt("agent", "agents", &UpOptions::agents));
+  SYNOD_TRY(adopt("services", "services", &UpOptions::services));
+  const ClusterProcess* m1 = file.find("m1");
+  for (const PlannedProcess& process : plan.processes) {
+    if (options->base_port != 0 && m1 != nullptr && process.id == m1->id &&
+        process.address != m1->address) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("the cluster in {} runs on other ports (m1 at {}); end it first",
+                               short_path(options->directory), m1->address)};
+    }
+  }
+  if (file.of_role("coordinator").empty()) {
+    options->zk = file.zk;
   }
   return {};
 }
@@ -134,59 +188,109 @@ std::string range(const std::vector<std::string>& addresses) {
 std::string members(const Target& target, const std::string& role, const std::string& leader) {
   std::string text;
   for (const ClusterProcess* process : target.file->of_role(role)) {
-    text += process->id + (process->address == leader ? " leader  " : "  ");
+    text +=
+        (text.empty() ? "" : "  ") + process->id + (process->address == leader ? " leader" : "");
   }
   return text;
 }
 
-void print_ready(const ClusterView& view, const Target& target, const UpPlan& plan,
-                 std::int64_t millis) {
-  const ClusterFile& file = *target.file;
-  const auto addresses = [&](const char* role) {
-    std::vector<std::string> all;
-    for (const ClusterProcess* process : file.of_role(role)) {
-      all.push_back(process->address);
+std::vector<std::string> addresses_of(const Target& target, const std::string& role) {
+  std::vector<std::string> all;
+  for (const ClusterProcess* process : target.file->of_role(role)) {
+    all.push_back(process->address);
+  }
+  return all;
+}
+
+// "(cgroups v1, runc 1.1.5)", by what the agents themselves have found; empty if none can be asked.
+std::string found_by_agents(Session& session, const Target& target) {
+  constexpr Duration patience = Duration::millis(500);
+  std::string text;
+  for (const std::string& address : addresses_of(target, "agent")) {
+    const auto agent = session.get(address, "/synod/v1/agent", patience);
+    if (!agent.ok()) {
+      continue;
     }
-    return all;
-  };
+    const std::string runtime((*agent)["runtime"].as_string());
+    const std::string found = std::string((*agent)["isolation"].as_string()) + ", " +
+                              (runtime.empty() ? "no runc or crun" : runtime);
+    if (text.find(found) == std::string::npos) {  // agents of one machine find the same
+      text += (text.empty() ? "" : " | ") + found;
+    }
+  }
+  return text.empty() ? "" : "   (" + text + ")";
+}
+
+// "1 cpu, 10.2 GiB, ports 31000-31499 | 31500-31999": what each has, as the leading master knows
+// it.
+std::string shares_of(const ClusterView& view) {
+  std::vector<std::string> sizes;
+  std::map<std::string, std::string> ports_by_name;
+  for (const http::Json& agent : view.json["agents"].items()) {
+    const http::Json& total = agent["total"];
+    const double cpus = total["cpus"].as_double();
+    const std::string size =
+        fmt::format("{} {}, {:.1f} GiB", number_in_words(cpus), cpus == 1 ? "cpu" : "cpus",
+                    total["mem"].as_double() / 1024);
+    if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) {
+      sizes.push_back(size);
+    }
+    std::string ports(total["ports"].as_string());
+    std::erase_if(ports, [](char c) { return c == '[' || c == ']'; });
+    ports_by_name[std::string(agent["name"].as_string())] = ports;
+  }
+  std::string text;
+  for (const std::string& size : sizes) {
+    text += (text.empty() ? "" : " | ") + size;
+  }
+  std::string ports;
+  for (const auto& [name, of_one] : ports_by_name) {
+    ports += (ports.empty() ? ", ports " : " | ") + of_one;
+  }
+  return text + ports;
+}
+
+void print_ready(Session& session, const ClusterView& view, const Target& target,
+                 std::int64_t millis) {
   std::vector<std::vector<std::string>> rows;
-  if (!file.of_role("coordinator").empty()) {
+  if (const auto all = addresses_of(target, "coordinator"); !all.empty()) {
     rows.push_back({"coordinators", members(target, "coordinator", view.coordinator_leader()),
-                    range(addresses("coordinator")),
+                    range(all),
                     fmt::format("quorum {}/{}, ballot {}", view.coordinators_alive(),
                                 view.coordinators(), view.json["quorum"]["ballot"].as_int())});
   }
-  rows.push_back({"masters", members(target, "master", view.master_leader()),
-                  range(addresses("master")), fmt::format("epoch {}", view.epoch())});
-  std::string ports;
-  for (const AgentShare& share : plan.shares) {
-    ports += fmt::format("{}{}-{}", ports.empty() ? "" : " | ", share.port_first, share.port_last);
-  }
-  if (!plan.shares.empty()) {
-    const AgentShare& share = plan.shares.front();
-    rows.push_back({"agents", members(target, "agent", ""), range(addresses("agent")),
-                    fmt::format("{} cpu, {:.1f} GiB, ports {}",
-                                number_in_words(static_cast<double>(share.cpus_milli) / 1000),
-                                static_cast<double>(share.memory_mib) / 1024, ports)});
+  const auto masters = addresses_of(target, "master");
+  const std::string page = masters.empty() ? view.master_leader() : masters.front();
+  rows.push_back({"masters", members(target, "master", view.master_leader()), range(masters),
+                  fmt::format("epoch {}", view.epoch())});
+  if (!addresses_of(target, "agent").empty()) {
+    rows.push_back({"agents", members(target, "agent", ""),
+                    shares_of(view) + found_by_agents(session, target)});
   }
   std::fputs(table(rows).c_str(), stdout);
-  std::printf(" page          http://%s   logs  %s/logs    ready in %s\n",
-              file.of_role("master").front()->address.c_str(), target.directory.c_str(),
-              span_in_words(millis).c_str());
-  std::printf(
-      " try:  synod run --name web --instances 2 --ports 1 -- 'exec python3 -m http.server "
-      "$PORT0'\n       synod zk set -c /config/limit 100      synod status      synod down\n");
+  std::printf(" page          http://%s   logs  %s/logs    ready in %s\n", page.c_str(),
+              short_path(target.directory).c_str(), span_in_words(millis).c_str());
+  // Started by ./dev, which can also break it on purpose.
+  const bool from_dev = own_environment().count("SYNOD_DEV") != 0;
+  const std::string last = from_dev ? "./dev chaos   (kills leaders; watch)" : "synod down";
+  std::printf("%s\n",
+              as_typed(" try:  synod run --name web --instances 2 --ports 1 -- 'exec python3 -m "
+                       "http.server $PORT0'\n       synod zk set -c /config/limit 100      synod "
+                       "status      " +
+                       last)
+                  .c_str());
 }
 
 // Waits until the cluster answers as it should. Says what was missing when it gives up.
 Result<ClusterView> wait_ready(Session& session, const UpFlags& up, ports::ProcessId supervisor) {
   const Instant deadline = session.lane().now() + ready_timeout;
-  std::string lacks = "everything";
   TargetOptions by_directory;
   by_directory.directory = up.options.directory;
+  std::string lacks = "everything";
   while (session.lane().now() < deadline) {
-    const auto target = find_target(session, by_directory);
+    auto target = find_target(session, by_directory);
     if (target.ok() && target->file->supervisor == supervisor) {
+      target->patient = false;  // this loop is the patience
       auto view = read_cluster_view(session, *target);
       lacks = view.ok() ? missing(*view, up.options) : view.error().message;
       if (lacks.empty()) {
@@ -220,11 +324,34 @@ Result<ports::ProcessId> start_supervisor(Session& session, const UpFlags& up) {
   return child->id();
 }
 
-int ready(Session& session, const UpFlags& up, const UpPlan& plan, ports::ProcessId supervisor,
-          Instant started) {
+// What commands need to find the cluster; nothing where they look by themselves.
+std::string flags_to_find(const std::string& directory) {
+  return directory == absolute_path(default_directory()) ? "" : "--dir=" + short_path(directory);
+}
+
+// What the servers themselves complained of last, a line each.
+void tell_last_errors(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/logs", error)) {
+    std::ifstream log(entry.path());
+    std::string last;
+    for (std::string line; std::getline(log, line);) {
+      if (line.find(" error ") != std::string::npos) {
+        last = line;
+      }
+    }
+    if (!last.empty()) {
+      std::fprintf(stderr, " %s: %s\n", entry.path().filename().c_str(), last.c_str());
+    }
+  }
+}
+
+int ready(Session& session, const UpFlags& up, ports::ProcessId supervisor, Instant started) {
   const auto view = wait_ready(session, up, supervisor);
   if (!view.ok()) {
-    return fail("up", view.error());
+    const int code = fail("up", view.error());
+    tell_last_errors(up.options.directory);
+    return code;
   }
   TargetOptions by_directory;
   by_directory.directory = up.options.directory;
@@ -232,7 +359,8 @@ int ready(Session& session, const UpFlags& up, const UpPlan& plan, ports::Proces
   if (!target.ok()) {
     return fail("up", target.error());
   }
-  print_ready(*view, *target, plan, (session.lane().now() - started).millis());
+  set_typed_flags(flags_to_find(up.options.directory));
+  print_ready(session, *view, *target, (session.lane().now() - started).millis());
   std::fflush(stdout);
   if (up.detach) {
     return exit_success;
@@ -247,12 +375,14 @@ int ready(Session& session, const UpFlags& up, const UpPlan& plan, ports::Proces
 
 int up_main(const std::vector<std::string>& arguments) {
   UpFlags up;
+  up.options.directory = default_directory();
   Flags flags("up", "start a highly available cluster on this machine");
   add_flags(flags, &up);
   if (const auto exit = flags.parse(arguments)) {
     return *exit;
   }
   up.options.directory = absolute_path(up.options.directory);
+  set_typed_flags(flags_to_find(up.options.directory));
   Session session;
   const Instant started = session.lane().now();
   ports::Disk& disk = session.machine().disk();
@@ -262,8 +392,11 @@ int up_main(const std::vector<std::string>& arguments) {
   }
   const auto earlier = read_cluster_file(disk, up.options.directory);
   if (earlier.ok() && session.machine().processes().alive(earlier->supervisor)) {
-    std::printf(" already running in %s\n", up.options.directory.c_str());
-    return ready(session, up, *plan, earlier->supervisor, started);
+    if (const Status same = adopt_running(*earlier, *plan, &up.options); !same.ok()) {
+      return fail("up", same.error(), "synod down");
+    }
+    std::printf(" already running in %s\n", short_path(up.options.directory).c_str());
+    return ready(session, up, earlier->supervisor, started);
   }
   // Servers that outlived a killed supervisor make way; tasks run on and are found again.
   end_servers(session, up.options.directory);
@@ -276,11 +409,14 @@ int up_main(const std::vector<std::string>& arguments) {
   if (const Status written = write_files(disk, *plan); !written.ok()) {
     return fail("up", written.error());
   }
+  if (const Status room = check_disk(session.machine().host(), plan->directory); !room.ok()) {
+    return fail("up", room.error(), "synod up --dir DIRECTORY");
+  }
   const auto supervisor = start_supervisor(session, up);
   if (!supervisor.ok()) {
     return fail("up", supervisor.error());
   }
-  return ready(session, up, *plan, *supervisor, started);
+  return ready(session, up, *supervisor, started);
 }
 
 int supervise_main(const std::vector<std::string>& arguments) {

@@ -1,6 +1,7 @@
 #include "cli/up_plan.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -35,7 +36,7 @@ Status check_counts(const UpOptions& options) {
   };
   const std::int64_t coordinators_least = options.zk.empty() ? 1 : 0;
   for (const Row& row : {Row{"coordinators", options.coordinators, coordinators_least},
-                         Row{"masters", options.masters, 0}, Row{"agents", options.agents, 0},
+                         Row{"masters", options.masters, 1}, Row{"agents", options.agents, 0},
                          Row{"services", options.services, 0}}) {
     if (row.count < row.least || row.count > members_max) {
       return Error{ErrorCode::invalid_argument,
@@ -113,13 +114,26 @@ class Planner {
     }
   }
 
+  // How people call the servers, for the page.
+  std::string names() const {
+    std::string text;
+    for (const auto& [letter, port, count] :
+         {std::tuple{'c', ports_.client, options_.zk.empty() ? options_.coordinators : 0},
+          std::tuple{'m', ports_.master, options_.masters}}) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        text += fmt::format("{}{}{}={}", text.empty() ? "" : ",", letter, i + 1, at(port + i));
+      }
+    }
+    return text;
+  }
+
   void masters() {
     for (std::int64_t i = 0; i < options_.masters; ++i) {
       const std::string id = fmt::format("m{}", i + 1);
       add("master", id, ports_.master + i,
           {"master", "--zk=" + plan_.zk, "--work_dir=" + plan_.directory + "/" + id,
            "--ip=127.0.0.1", fmt::format("--port={}", ports_.master + i),
-           "--zk_session_timeout=2secs", "--cluster=" + plan_.directory});
+           "--zk_session_timeout=2secs", "--cluster=" + plan_.directory, "--names=" + names()});
     }
   }
 

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/session.h"
+#include "cli/zk_session.h"
 #include "http/json.h"
 #include "zkclient/client.h"
 
@@ -22,6 +23,9 @@ using zkclient::Answer;
 
 // Longer than this to get a connection is worth a word.
 constexpr Duration connect_told_after = Duration::millis(40);
+
+// For how long a session is asked to live between commands.
+constexpr Duration kept_for = Duration::seconds(30);
 
 struct ZkFlags {
   TargetOptions target;
@@ -44,6 +48,10 @@ class ZkCommand {
 
  private:
   std::optional<Error> connect();
+  bool may_keep() const;
+  void tell_connected();
+  // Closes the session, or keeps it for the next command.
+  void leave();
   // Turns until `*done`; false after --timeout or Ctrl-C.
   bool turn_until(const std::function<bool()>& done, Duration timeout);
   // Waits for the answer of a request.
@@ -69,6 +77,9 @@ class ZkCommand {
   const ZkFlags& flags_;
   const Target& target_;
   std::unique_ptr<zkclient::Client> client_;
+  std::optional<KeptSession> kept_;  // by an earlier command
+  Duration connect_took_;
+  bool told_connected_ = false;
 };
 
 Json to_json(const zkwire::Stat& s) {
@@ -129,6 +140,11 @@ Result<T> ZkCommand::await(const std::function<void(zkclient::Done<T>)>& request
   }
 }
 
+// Whether the session may serve the next command too: ephemeral nodes and watches are this one's.
+bool ZkCommand::may_keep() const {
+  return target_.file.has_value() && !flags_.ephemeral && flags_.words.front() != "watch";
+}
+
 std::optional<Error> ZkCommand::connect() {
   zkclient::ClientOptions options;
   std::string servers;
@@ -142,21 +158,72 @@ std::optional<Error> ZkCommand::connect() {
   }
   options.connect = *connect;
   options.dialling = zkclient::Dialling::all_at_once;
+  if (may_keep()) {
+    options.session_timeout = kept_for;
+  }
+  if (may_keep()) {
+    kept_ = take_session(target_.directory, session_.lane().wall());
+  }
+  if (kept_) {
+    options.attach = kept_->credentials;
+  }
   const Instant started = session_.lane().now();
-  client_ = std::make_unique<zkclient::Client>(session_.lane(), session_.machine().network(),
-                                               options, [](zkclient::State) {});
-  const auto connected = [&] { return client_->state() == zkclient::State::connected; };
-  if (!turn_until(connected, flags_.timeout)) {
+  const auto settled = [&] {
+    const zkclient::State state = client_->state();
+    return state == zkclient::State::connected || state == zkclient::State::expired;
+  };
+  const auto begin = [&] {
+    client_ = std::make_unique<zkclient::Client>(session_.lane(), session_.machine().network(),
+                                                 options, [](zkclient::State) {});
+    return turn_until(settled, flags_.timeout);
+  };
+  bool done = begin();
+  if (done && client_->state() == zkclient::State::expired) {
+    kept_.reset();
+    options.attach.reset();
+    done = begin();
+  }
+  if (!done || client_->state() != zkclient::State::connected) {
     return Error{ErrorCode::unreachable, fmt::format("no coordinator of {} answers within {} ms",
                                                      servers, flags_.timeout.millis())};
   }
-  const Duration took = session_.lane().now() - started;
-  if (took >= connect_told_after) {
-    std::fprintf(stderr, "connected to %s after %lld ms\n",
-                 name_of(target_, client_->server()).c_str(),
-                 static_cast<long long>(took.millis()));
+  connect_took_ = session_.lane().now() - started;
+  const bool server_gone = kept_ && !session_.machine().processes().alive(kept_->process);
+  if (connect_took_ >= connect_told_after || server_gone) {
+    tell_connected();
   }
   return std::nullopt;
+}
+
+// Worth a word: what took long, and a session that outlived its server or the leader.
+void ZkCommand::tell_connected() {
+  const std::string server = name_of(target_, client_->server());
+  const auto took = static_cast<long long>(connect_took_.millis());
+  if (kept_) {
+    std::fprintf(stderr, "reconnected to %s after %lld ms; session kept\n", server.c_str(), took);
+  } else {
+    std::fprintf(stderr, "connected to %s after %lld ms\n", server.c_str(), took);
+  }
+  told_connected_ = true;
+}
+
+void ZkCommand::leave() {
+  if (!may_keep() || client_->state() != zkclient::State::connected) {
+    bool closed = false;
+    client_->close([&](const Answer<void>&) { closed = true; });
+    turn_until([&] { return closed; }, Duration::seconds(1));
+    return;
+  }
+  KeptSession next;
+  next.credentials = client_->credentials();
+  next.server = client_->server();
+  next.zxid = std::max(client_->last_zxid(), kept_ ? kept_->zxid : Zxid());
+  if (const ClusterProcess* process = target_.file->find(next.server)) {
+    next.process = process->process;
+  }
+  next.timeout = client_->session_timeout();
+  next.used_at = session_.lane().wall();
+  keep_session(target_.directory, next);
 }
 
 int ZkCommand::told(const Error& error) const { return fail("zk", error); }
@@ -396,9 +463,13 @@ int ZkCommand::run(const std::string& verb) {
       code = (this->*candidate.run)();
     }
   }
-  bool closed = false;
-  client_->close([&](const Answer<void>&) { closed = true; });
-  turn_until([&] { return closed; }, Duration::seconds(1));
+  // The high half of a zxid names the leader's time in office.
+  constexpr int epoch_shift = 32;
+  if (kept_ && !told_connected_ &&
+      client_->last_zxid().value() >> epoch_shift > kept_->zxid.value() >> epoch_shift) {
+    tell_connected();
+  }
+  leave();
   return code;
 }
 
@@ -447,6 +518,15 @@ int zk_main(const std::vector<std::string>& arguments) {
   const auto target = find_target(session, zk.target);
   if (!target.ok()) {
     return fail("zk", target.error());
+  }
+  if (target->file && !may_recover(session, *target)) {
+    const bool any = std::any_of(
+        target->file->processes.begin(), target->file->processes.end(),
+        [&](const ClusterProcess& p) { return session.machine().processes().alive(p.process); });
+    if (!any) {
+      return fail("zk", Error{ErrorCode::unreachable, "nothing runs in " + target->directory +
+                                                          "; start it with `synod up`"});
+    }
   }
   return ZkCommand(session, zk, *target).run(zk.words.front());
 }

@@ -56,7 +56,7 @@ class Cluster:
 
     def __enter__(self):
         try:
-            self.up()
+            self.up_output = self.up()
         except BaseException:
             self.__exit__(Failed, None, None)
             raise
