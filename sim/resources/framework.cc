@@ -229,7 +229,8 @@ void Framework::reconcile() {
   Json list = Json::array();
   std::size_t count = 0;
   for (const auto& [id, task] : tasks_) {
-    if (task.terminal.empty()) {
+    // A question that overtakes the ACCEPT is rightly answered with TASK_GONE.
+    if (task.terminal.empty() && task.asked) {
       ++count;
       list.push(
           Json::object({{"task_id", value_object(id)}, {"agent_id", value_object(task.agent)}}));
@@ -325,7 +326,8 @@ void Framework::use(const std::string& offer_id, const Offer& offer) {
            Json::object({{"offer_ids", offers}, {"operations", operations}, {"filters", filters}}));
   post(std::move(call), [this, ids](int status) {
     for (const std::string& id : ids) {
-      tasks_[id].accepted = status == 202;
+      tasks_[id].asked = true;
+      tasks_[id].accepted = tasks_[id].accepted || status == 202;
     }
   });
 }
@@ -387,14 +389,14 @@ Json Framework::make_call(const std::string& type) const {
   return Json::object({{"framework_id", value_object(framework_id_)}, {"type", Json(type)}});
 }
 
+// `answered` hears the status, and 0 when nothing more can come.
 void Framework::post(Json call, std::function<void(int)> answered) {
   const std::uint64_t number = post_next_++;
   HttpListener listener;
-  listener.on_head = [answered = std::move(answered)](const HttpHead& head) {
-    answered(head.status);
-  };
+  listener.on_head = [answered](const HttpHead& head) { answered(head.status); };
   listener.on_body = [](ByteView) {};
-  listener.on_end = [this, number](const std::string&) {
+  listener.on_end = [this, number, answered](const std::string&) {
+    answered(0);
     lane_.after(Duration(), scope_.wrap([this, number] { posts_.erase(number); }));
   };
   posts_[number] = std::make_unique<RawHttp>(process_,

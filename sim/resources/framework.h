@@ -39,7 +39,8 @@ struct TaskRecord {
   std::string agent;
   Amount amount;
   int exit_code = 0;
-  bool accepted = false;  // the ACCEPT was answered 202
+  bool asked = false;     // the ACCEPT was answered, or will never be
+  bool accepted = false;  // it was answered 202
   bool kill_asked = false;
   bool running_seen = false;
   std::string state;     // latest; "" before any update
