@@ -2,7 +2,7 @@
 //
 // Every object of ours belongs to one Lane: it is constructed, called and destroyed there, and
 // every callback it gave to a port comes back there. No callback runs before the call that took it
-// returns. In production (machine) a Lane is a thread with an Asio loop; in simulation (sim) all
+// returns. In production (machine) a Lane is a thread with an event loop; in simulation (sim) all
 // Lanes share one thread and the seed draws their order. Code must not care which.
 //
 // Threads  try_post may be called from any Lane. Everything else only from the Lane itself.
