@@ -8,12 +8,6 @@ namespace synod::containerizer {
 namespace {
 
 constexpr std::int64_t period_micros = 100'000;
-#ifdef __SANITIZE_ADDRESS__
-// A sanitized executor alone takes more than the least that a task may ask for.
-constexpr std::uint64_t memory_bytes_min = 512ULL << 20;
-#else
-constexpr std::uint64_t memory_bytes_min = 32ULL << 20;
-#endif
 
 bool can_make(ports::Disk& disk, const std::string& parent, const std::string& directory) {
   const Result<bool> there = disk.exists(parent);

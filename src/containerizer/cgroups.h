@@ -17,6 +17,13 @@
 
 namespace synod::containerizer {
 
+// The least memory of a container, whatever its task asks for: its executor must fit.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t memory_bytes_min = 512ULL << 20;
+#else
+constexpr std::uint64_t memory_bytes_min = 32ULL << 20;
+#endif
+
 struct FileWrite {
   std::string path;
   Bytes content;

@@ -104,7 +104,8 @@ TEST(Plan, limits_count_the_task_and_the_executor) {
   }
   EXPECT_EQ(writes["/cg/cpu/mesos/c1/cpu.shares"], "614");          // 1024 * 0.6
   EXPECT_EQ(writes["/cg/cpu/mesos/c1/cpu.cfs_quota_us"], "60000");  // of 100 ms
-  EXPECT_EQ(writes["/cg/memory/mesos/c1/memory.limit_in_bytes"], std::to_string(96U << 20));
+  EXPECT_EQ(writes["/cg/memory/mesos/c1/memory.limit_in_bytes"],
+            std::to_string(std::max<std::uint64_t>(96U << 20, memory_bytes_min)));
 }
 
 TEST(Plan, the_unified_hierarchy_has_one_directory_for_all) {
