@@ -28,6 +28,12 @@ std::string in_words(Duration d) {
   return std::to_string(d.millis()) + " ms";
 }
 
+// How long an instance ran: what fails at once is worth its milliseconds.
+std::string lived_in_words(Duration d) {
+  return d < Duration::seconds(10) ? std::to_string(d.millis()) + " ms"
+                                   : std::to_string(d.seconds()) + " s";
+}
+
 // "exit status 3 (TASK_FAILED, from the executor)", or "TASK_LOST" when nobody said why.
 std::string end_in_words(const Update& event) {
   std::string state = to_string(event.state);
@@ -408,10 +414,9 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
   const bool recovered = instance.phase == Phase::running && lived >= healthy_after;
   tasks_.erase(instance.task_id);
   instance.last = end_in_words(event);
-  effects.push_back(
-      Note{entry.app.name, instance.index, asked ? "killed" : "ended",
-           "after " + in_words(Duration::millis(lived.millis())) + ": " + instance.last,
-           instance.task_id, instance.agent_id});
+  effects.push_back(Note{entry.app.name, instance.index, asked ? "killed" : "ended",
+                         "after " + lived_in_words(lived) + ": " + instance.last, instance.task_id,
+                         instance.agent_id});
   instance.task_id.clear();
   if (asked || event.state == TaskState::lost) {
     // Ours to end, or nobody's fault: it starts again at once if it is still wanted.
