@@ -9,6 +9,7 @@ import argparse
 import os
 import random
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import ensemble  # noqa: E402
@@ -96,6 +97,15 @@ class Side:
             c.events.clear()
         return heard
 
+    def is_open(self, name):
+        c = self.connections.get(name)
+        try:
+            if c is not None:
+                c.call('ping')
+        except wire.Closed:
+            del self.connections[name]
+        return name in self.connections
+
     def end(self):
         """Leaves no session behind: one that expires later would take a zxid in somebody else's conversation."""
         for c in self.connections.values():
@@ -129,7 +139,7 @@ class Pair:
         same(f'open {name} {options}', *[s.open(name, **options) for s in self.sides])
         self.events(f'after open {name}')
 
-    def call(self, name, op, body=b'', number=None, about=''):
+    def call(self, name, op, body=b'', number=None, about='', may_close=False):
         self.steps += 1
         if os.environ.get('TRACE'):
             print(f'{name} {op} {body!r}')
@@ -140,7 +150,15 @@ class Pair:
             # 3.8 has registered a watch here, 3.9 and we have not: forget it.
             for side in self.sides:
                 side.call(name, 'removeWatches', body[:-1] + integer(2))
+        if may_close:
+            self.agree_on_closed(name)
         self.events(f'events after {step}')
+
+    def agree_on_closed(self, name, patience=5):
+        """A server may take a moment to close a connection, and answer a ping meanwhile."""
+        end = time.monotonic() + patience
+        while len({side.is_open(name) for side in self.sides}) > 1 and time.monotonic() < end:
+            time.sleep(0.01)
 
     def events(self, step):
         same(step, *[s.events() for s in self.sides])

@@ -125,7 +125,7 @@ def unknown_operations(pair):
     for number in (888, 99, 10, 23):
         pair.open(f'n{number}')
         pair.call(f'n{number}', 'ping', b'')
-        pair.call(f'n{number}', 'whoAmI', b'', number=number, about=f'opcode {number}')
+        pair.call(f'n{number}', 'whoAmI', b'', number=number, about=f'opcode {number}', may_close=True)
         pair.call(f'n{number}', 'whoAmI', b'')
 
 
