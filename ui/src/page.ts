@@ -32,7 +32,7 @@ function coordinators(view: View): void {
       `card ${c.state === 'leader' || c.state === 'standalone' ? 'leads' : ''} ${bad ? 'bad' : ''}`,
       title(c, badge(c.state, bad ? 'bad' : c.state)),
       element('div', 'fact', bad ? 'does not answer as a member' : `zxid ${c.zxid}`),
-      bad ? null : element('div', 'fact', `${c.connections} connections`),
+      bad ? null : element('div', 'fact', c.connections === 1 ? '1 connection' : `${c.connections} connections`),
     );
   });
   replace('coordinators', ...cards);
@@ -144,7 +144,8 @@ function work(view: View): void {
       `${amount(t.used.cpus)} of ${amount(t.cpus)}`,
       `${Math.round(t.used.mem)} of ${mebibytes(t.mem)}`,
       t.ports.join(', ') || '-',
-      live.has(t.state) ? span(view.now_at_ms - t.started_at_ms) : '-',
+      // A new master is not told when a task began.
+      live.has(t.state) && t.started_at_ms > 0 ? span(view.now_at_ms - t.started_at_ms) : '-',
       t.message || '-',
     ),
   );
