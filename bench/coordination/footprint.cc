@@ -69,17 +69,6 @@ void print_sessions(const Servers& servers, const FootprintOptions& options) {
   }
 }
 
-void add_create(std::string& out, std::int32_t xid, const std::string& path,
-                const std::string& data) {
-  FrameWriter frame(out);
-  frame.i32(xid);
-  frame.i32(op::create);
-  frame.sized(path);
-  frame.sized(data);
-  frame.open_acl();
-  frame.i32(0);
-}
-
 void print_znodes(const Servers& servers, const FootprintOptions& options) {
   Session::Shared shared;
   Session session(shared, 0);
@@ -92,17 +81,17 @@ void print_znodes(const Servers& servers, const FootprintOptions& options) {
   std::int32_t xid = 0;
   int waiting = 0;
   std::size_t name_bytes = 0;
-  add_create(frames, ++xid, "/fill", "");
+  append_create(frames, ++xid, "/fill", "");
   ++waiting;
   for (int i = 0; i < options.znodes && !stopped(); ++i) {
     const std::string parent = "/fill/" + std::to_string(i / siblings);
     if (i % siblings == 0) {
-      add_create(frames, ++xid, parent, "");
+      append_create(frames, ++xid, parent, "");
       ++waiting;
     }
     const std::string name = "node-" + std::to_string(i);
     name_bytes += name.size();
-    add_create(frames, ++xid, parent + "/" + name, std::string(znode_size_bytes, 'x'));
+    append_create(frames, ++xid, parent + "/" + name, std::string(znode_size_bytes, 'x'));
     if (++waiting >= creates_under_way || i + 1 == options.znodes) {
       if (std::string error = session.call(frames, waiting); !error.empty()) {
         throw std::runtime_error(error);

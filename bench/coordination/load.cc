@@ -146,17 +146,6 @@ class Runner {
   std::size_t next_session_ = 0;
 };
 
-void write_create(std::string& out, std::int32_t xid, const std::string& path,
-                  const std::string& data) {
-  FrameWriter frame(out);
-  frame.i32(xid);
-  frame.i32(op::create);
-  frame.sized(path);
-  frame.sized(data);
-  frame.open_acl();
-  frame.i32(0);
-}
-
 std::string padded(int number) {
   std::string text = std::to_string(number);
   return std::string(5 - text.size(), '0') + text;
@@ -188,13 +177,13 @@ std::string prepare(const std::vector<int>& ports, int payload_size_bytes) {
   std::string frames;
   std::int32_t count = 0;
   for (const char* path : {"/bench", "/bench/own", "/bench/seq", "/bench/list"}) {
-    write_create(frames, ++count, path, "");
+    append_create(frames, ++count, path, "");
   }
   for (int i = 0; i < keys; ++i) {
-    write_create(frames, ++count, "/bench/k" + padded(i), data);
+    append_create(frames, ++count, "/bench/k" + padded(i), data);
   }
   for (int i = 0; i < listed; ++i) {
-    write_create(frames, ++count, "/bench/list/child-" + padded(i), "");
+    append_create(frames, ++count, "/bench/list/child-" + padded(i), "");
   }
   if (std::string error = session.call(frames, count); !error.empty()) {
     return error;

@@ -72,6 +72,17 @@ class FrameWriter {
   std::size_t start_;
 };
 
+inline void append_create(std::string& out, std::int32_t xid, std::string_view path,
+                          std::string_view data) {
+  FrameWriter frame(out);
+  frame.i32(xid);
+  frame.i32(op::create);
+  frame.sized(path);
+  frame.sized(data);
+  frame.open_acl();
+  frame.i32(0);
+}
+
 // Reads fields in place; a short frame gives zeroes and empty views.
 class FieldReader {
  public:
