@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "services/core/words.h"
 
 namespace synod::services::core {
 namespace {
@@ -19,33 +20,6 @@ std::string display_name(const App& app, const Instance& instance) {
 
 Instant time_of(const Event& event) {
   return std::visit([](const auto& e) { return e.now; }, event);
-}
-
-std::string in_words(Duration d) {
-  if (d.millis() % 1000 == 0) {
-    return std::to_string(d.seconds()) + " s";
-  }
-  return std::to_string(d.millis()) + " ms";
-}
-
-// How long an instance ran: what fails at once is worth its milliseconds.
-std::string lived_in_words(Duration d) {
-  return d < Duration::seconds(10) ? std::to_string(d.millis()) + " ms"
-                                   : std::to_string(d.seconds()) + " s";
-}
-
-// "exit status 3 (TASK_FAILED, from the executor)", or "TASK_LOST" when nobody said why.
-std::string end_in_words(const Update& event) {
-  std::string state = to_string(event.state);
-  for (char& c : state) {
-    c = static_cast<char>(c - 'a' + 'A');
-  }
-  state = "TASK_" + state;
-  if (event.message.empty()) {
-    return state;
-  }
-  return event.message + " (" + state + (event.source.empty() ? "" : ", from the " + event.source) +
-         ")";
 }
 
 }  // namespace
@@ -439,31 +413,6 @@ void Core::ended(Entry& entry, Instance& instance, const Update& event, Effects&
   }
   after_failure(entry, instance, event.now, effects);
 }
-
-namespace {
-
-// Of the n-th failure in a row, n from 1.
-Duration pause_after(const App& app, std::uint32_t failures) {
-  Duration pause = app.backoff_first;
-  for (std::uint32_t i = 1; i < failures && pause < app.backoff_max; ++i) {
-    pause = pause * 2;
-  }
-  return std::min(pause, app.backoff_max);
-}
-
-// "restarting in 1 s (1 of 5), then 2 s, 4 s ...": as many of the later pauses as will be.
-std::string restarts_in_words(const App& app, std::uint32_t failures) {
-  constexpr std::uint32_t told_max = 2;
-  std::string text = "restarting in " + in_words(pause_after(app, failures)) + " (" +
-                     std::to_string(failures) + " of " + std::to_string(app.restarts_max) + ")";
-  const std::uint32_t left = app.restarts_max - failures;
-  for (std::uint32_t i = 1; i <= std::min(left, told_max); ++i) {
-    text += (i == 1 ? ", then " : ", ") + in_words(pause_after(app, failures + i));
-  }
-  return text + (left > told_max ? " ..." : "");
-}
-
-}  // namespace
 
 void Core::after_failure(Entry& entry, Instance& instance, Instant now, Effects& effects) {
   if (instance.failures > entry.app.restarts_max) {
