@@ -240,16 +240,4 @@ std::string Judge::check_quorums(const Disks& disks) const {
   return "";
 }
 
-std::uint64_t Judge::digest() const {
-  std::uint64_t h = chosen_.empty() ? 0 : chosen_.back().value();
-  for (const auto& [key, voters] : votes_) {
-    h = hash_mix(h, hash_mix(key.ballot.number * 256 + key.ballot.node.value(), key.slot.value()));
-    h = hash_mix(h, key.chain.value());
-    for (const Vote& vote : voters) {
-      h = hash_mix(h, hash_mix(vote.first.value(), vote.second.value()));
-    }
-  }
-  return h;
-}
-
 }  // namespace synod::paxos::testing

@@ -4,8 +4,6 @@
 #include <sstream>
 
 #include "base/check.h"
-#include "base/checksum.h"
-#include "paxos/fields.h"
 
 namespace synod::paxos::testing {
 namespace {
@@ -24,39 +22,19 @@ Options options_of(NodeId self, const World::Settings& settings,
   return options;
 }
 
-// True if a node with this promise, and the ballot it stands or leads with, takes no notice.
-bool stale(const Packet& packet, const Core& core) {
-  const auto* message = std::get_if<Message>(&packet.content);
-  if (message == nullptr) {
-    return packet.ballot < core.promised();
-  }
-  const bool leads = core.role() == Role::leader || core.role() == Role::candidate;
-  return std::visit(
-      [&](const auto& m) {
-        using T = std::decay_t<decltype(m)>;
-        if constexpr (std::is_same_v<T, Promise> || std::is_same_v<T, Accepted> ||
-                      std::is_same_v<T, Rewind>) {
-          return !leads || m.ballot != core.promised();
-        } else if constexpr (std::is_same_v<T, Who> || std::is_same_v<T, PreVote> ||
-                             std::is_same_v<T, PreVoteReply>) {
-          return false;
-        } else {
-          return m.ballot < core.promised();
-        }
-      },
-      *message);
-}
-
-bool essential(const Packet& packet) {
-  const auto* message = std::get_if<Message>(&packet.content);
-  return message == nullptr || std::holds_alternative<Prepare>(*message) ||
-         std::holds_alternative<Promise>(*message) || std::holds_alternative<Fetch>(*message) ||
-         std::holds_alternative<Stage>(*message) || std::holds_alternative<Adopt>(*message) ||
-         std::holds_alternative<Accept>(*message) || std::holds_alternative<Accepted>(*message) ||
-         std::holds_alternative<Rewind>(*message);
-}
-
 }  // namespace
+
+Message log_message(const Journal::State& log, const SendLog& e) {
+  const Chain before = log.chain_at(Slot(e.first.value() - 1));
+  std::vector<Entry> entries;
+  for (Slot slot = e.first; slot <= e.last; slot = slot.next()) {
+    entries.push_back(log.log.at(slot.value() - log.base.value() - 1).entry);
+  }
+  if (e.stage) {
+    return Stage{e.ballot, e.keep, e.first, before, e.chosen, entries};
+  }
+  return Accept{e.ballot, e.first, before, e.chosen, entries};
+}
 
 World::World(const Settings& settings) : settings_(settings) {
   std::vector<Member> members = settings.members;
@@ -69,7 +47,7 @@ World::World(const Settings& settings) : settings_(settings) {
     nodes_.push_back(member.node);
     member.incarnation = Incarnation(member.node.value() * 100 + 1);
   }
-  judge_ = Shared<Judge>(Judge(Membership(members)));
+  judge_ = Judge(Membership(members));
   trace(false);
   for (NodeId node : nodes_) {
     Node& n = at(node);
@@ -170,28 +148,15 @@ void World::apply(NodeId node, Slot slot, const Entry& entry) {
   n.applied.push_back(text.str());
   n.applied_chain = chain_after(n.applied_chain, slot, entry);
   n.applied_membership = n.applied_membership.after(entry);
-  judge_.edit().on_delivered(node, slot, n.applied_chain);
+  judge_.on_delivered(node, slot, n.applied_chain);
 }
 
 void World::stream(NodeId node, const SendLog& e) {
-  const Journal::State& log = at(node).journal.visible();
-  const Chain before = log.chain_at(Slot(e.first.value() - 1));
-  std::vector<Entry> entries;
-  for (Slot slot = e.first; slot <= e.last; slot = slot.next()) {
-    entries.push_back(log.log.at(slot.value() - log.base.value() - 1).entry);
-  }
-  Message message = Accept{e.ballot, e.first, before, e.chosen, entries};
-  if (e.stage) {
-    message = Stage{e.ballot, e.keep, e.first, before, e.chosen, entries};
-  }
-  send(node, e.to, Packet{message, Ballot{}});
+  send(node, e.to, Packet{log_message(at(node).journal.visible(), e), Ballot{}});
   step(node, Sent{now_, e.to, e.ballot, true, false, e.last, Chain(0)});
 }
 
 void World::send(NodeId from, NodeId to, Packet packet) {
-  if (settings_.essential_only && !essential(packet)) {
-    return;
-  }
   if (cut_.count({from, to}) == 0 && running(to)) {
     link(from, to).push_back(std::move(packet));
   }
@@ -206,7 +171,7 @@ bool World::propose(NodeId node, const std::string& value) {
     return false;
   }
   const Entry entry = make_entry(EntryKind::batch, value);
-  judge_.edit().on_proposed(entry, core(node).chain());
+  judge_.on_proposed(entry, core(node).chain());
   step(node, Propose{now_, entry});
   return true;
 }
@@ -220,18 +185,18 @@ bool World::flush(NodeId node, std::size_t count) {
   }
   Node& n = at(node);
   n.journal.flush(count);
-  judge_.edit().on_durable(node, n.journal.durable());
+  judge_.on_durable(node, n.journal.durable());
   step(node, Durable{now_, n.journal.durable_ballot(), n.journal.durable_lsn()});
   return true;
 }
 
 std::size_t World::in_flight(NodeId from, NodeId to) const {
   auto it = links_.find({from, to});
-  return it == links_.end() ? 0 : it->second->size();
+  return it == links_.end() ? 0 : it->second.size();
 }
 
 const Packet* World::peek(NodeId from, NodeId to, std::size_t index) const {
-  return in_flight(from, to) <= index ? nullptr : &(*links_.at({from, to}))[index];
+  return in_flight(from, to) <= index ? nullptr : &links_.at({from, to})[index];
 }
 
 bool World::deliver(NodeId from, NodeId to, std::size_t index) {
@@ -270,21 +235,12 @@ void World::drop_one(NodeId from, NodeId to, std::size_t index) {
   }
 }
 
-void World::drop_stale() {
-  for (auto& [pair, link] : links_) {
-    while (!link->empty() && running(pair.second) && stale(link->front(), core(pair.second))) {
-      Queue& queue = link.edit();
-      queue.erase(queue.begin());
-    }
-  }
-}
-
 void World::crash(NodeId node, std::size_t kept) {
   Node& n = at(node);
   n.core.reset();
   n.alarm = Instant::max();
   if (n.journal.flush(kept)) {
-    judge_.edit().on_durable(node, n.journal.durable());
+    judge_.on_durable(node, n.journal.durable());
   }
   n.journal.lose_unflushed();
   for (NodeId other : nodes_) {
@@ -415,34 +371,10 @@ void World::check() {
       SYNOD_CHECK(!broken.has_value());
     }
   }
-  const std::string broken = judge_->check_quorums(disks);
+  const std::string broken = judge_.check_quorums(disks);
   if (!broken.empty()) {
-    judge_.edit().blame(broken);
+    judge_.blame(broken);
   }
-}
-
-std::uint64_t World::digest() const {
-  std::uint64_t h = judge_.digest([](const Judge& judge) { return judge.digest(); });
-  for (NodeId node : nodes_) {
-    h = hash_mix(h, world_.at(node).digest([](const Node& n) {
-      const std::uint64_t core = n.core.has_value() ? n.core->digest() : 1;
-      return hash_mix(core, hash_mix(n.journal.digest(), n.applied_chain.value()));
-    }));
-  }
-  for (const auto& [pair, link] : links_) {
-    const std::uint64_t content = link.digest([](const Queue& queue) {
-      std::uint64_t q = queue.size();
-      for (const Packet& packet : queue) {
-        const auto* message = std::get_if<Message>(&packet.content);
-        q = hash_mix(q, message == nullptr ? 0 : hash_of(*message));
-      }
-      return q;
-    });
-    if (!link->empty()) {
-      h = hash_mix(h, hash_mix(pair.first.value() * 16 + pair.second.value(), content));
-    }
-  }
-  return h;
 }
 
 }  // namespace synod::paxos::testing

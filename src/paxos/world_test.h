@@ -1,7 +1,5 @@
 // A small world for the tests of the core: nodes with disks that lose what was not flushed, links
 // that lose and delay, a clock; and a judge that looks at disks and deliveries only.
-//
-// Copyable: exploration forks it.
 #pragma once
 
 #include <array>
@@ -17,35 +15,6 @@
 #include "paxos/core.h"
 
 namespace synod::paxos::testing {
-
-// A value that copies share until one of them edits it; remembers its digest meanwhile.
-template <typename T>
-class Shared {
- public:
-  Shared() : value_(std::make_shared<T>()) {}
-  explicit Shared(T value) : value_(std::make_shared<T>(std::move(value))) {}
-
-  const T& operator*() const { return *value_; }
-  const T* operator->() const { return value_.get(); }
-  T& edit() {
-    if (value_.use_count() > 1) {
-      value_ = std::make_shared<T>(*value_);
-    }
-    digest_.reset();
-    return *value_;
-  }
-  template <typename Compute>
-  std::uint64_t digest(const Compute& compute) const {
-    if (!digest_.has_value()) {
-      digest_ = compute(*value_);
-    }
-    return *digest_;
-  }
-
- private:
-  std::shared_ptr<T> value_;
-  mutable std::optional<std::uint64_t> digest_;
-};
 
 // The journal of one node, as records say: what is durable, and what waits for a flush.
 class Journal {
@@ -104,6 +73,9 @@ class Journal {
   std::optional<Snapshot> staged_snapshot_;
 };
 
+// What a node that is asked to stream a part of its log says.
+Message log_message(const Journal::State& log, const SendLog& e);
+
 // What went over a link: a message, or a whole snapshot.
 struct Packet {
   std::variant<Message, Journal::Snapshot> content;
@@ -129,7 +101,6 @@ class Judge {
   Slot chosen() const { return Slot(chosen_.size()); }
   // After the last chosen slot.
   const Membership& membership() const { return memberships_.back(); }
-  std::uint64_t digest() const;
 
  private:
   using Vote = std::pair<NodeId, Incarnation>;
@@ -162,8 +133,6 @@ class World {
     std::vector<Member> members;  // instead of `nodes`
     std::size_t chains_kept = 1 << 16;
     std::size_t in_flight_max = 256;
-    // Heartbeats, watermarks, rejections and the like are lost: what exploration can do without.
-    bool essential_only = false;
   };
 
   explicit World(const Settings& settings);
@@ -173,7 +142,7 @@ class World {
   const Core& core(NodeId node) const { return *at(node).core; }
   const Journal& journal(NodeId node) const { return at(node).journal; }
   const std::vector<std::string>& applied(NodeId node) const { return at(node).applied; }
-  const Judge& judge() const { return *judge_; }
+  const Judge& judge() const { return judge_; }
   Instant now() const { return now_; }
   std::string take_trace();
   void trace(bool on) { tracing_ = on; }
@@ -189,8 +158,6 @@ class World {
   void duplicate(NodeId from, NodeId to, std::size_t index);
   void drop(NodeId from, NodeId to);
   void drop_one(NodeId from, NodeId to, std::size_t index);
-  // Takes from the heads of links what the receiver would ignore or refuse.
-  void drop_stale();
   // The process dies: unflushed records and everything on its links are gone.
   // `kept` of the records had reached the disk all the same.
   void crash(NodeId node, std::size_t kept = 0);
@@ -209,7 +176,6 @@ class World {
   void pass(Duration time);
   // All nodes: core invariants, and the judge's quorum check.
   void check();
-  std::uint64_t digest() const;
 
  private:
   struct Node {
@@ -225,9 +191,9 @@ class World {
 
   using Queue = std::vector<Packet>;
 
-  Node& at(NodeId node) { return world_[node].edit(); }
-  const Node& at(NodeId node) const { return *world_.at(node); }
-  Queue& link(NodeId from, NodeId to) { return links_[{from, to}].edit(); }
+  Node& at(NodeId node) { return world_[node]; }
+  const Node& at(NodeId node) const { return world_.at(node); }
+  Queue& link(NodeId from, NodeId to) { return links_[{from, to}]; }
   void step(NodeId node, const Event& event);
   void perform(NodeId node, const Effect& effect);
   void apply(NodeId node, Slot slot, const Entry& entry);
@@ -238,10 +204,10 @@ class World {
 
   Settings settings_;
   std::vector<NodeId> nodes_;
-  std::map<NodeId, Shared<Node>> world_;
-  std::map<std::pair<NodeId, NodeId>, Shared<Queue>> links_;
+  std::map<NodeId, Node> world_;
+  std::map<std::pair<NodeId, NodeId>, Queue> links_;
   std::set<std::pair<NodeId, NodeId>> cut_;
-  Shared<Judge> judge_;
+  Judge judge_;
   Instant now_ = Instant::from_millis(1000);
   bool tracing_ = true;
   std::string trace_;
