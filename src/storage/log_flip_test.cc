@@ -152,6 +152,37 @@ TEST(LogFlip, ALostSegmentIsDamage) {
   EXPECT_TRUE(*disk.exists("d/log.damaged-1/segment-0000000000000003"));
 }
 
+// Where a segment ended, what is left of a group that never was part of the log raises no doubt:
+// the next segment goes on from the last good one.
+TEST(LogFlip, RemainsBehindAnEndedSegmentAreNoDoubt) {
+  sim::ManualDiskClock clock;
+  sim::SimDisk disk(clock, 5);
+  {
+    auto opened = Log::open(disk, directory, small_log_options(), 1);
+    ASSERT_TRUE(opened.ok());
+    for (std::uint64_t slot = 1; slot <= 60; ++slot) {
+      opened->log->append(Value{{1, NodeId(1)}, Slot(slot), slot, Bytes(2000, 'x')});
+      ASSERT_TRUE(opened->log->flush().ok());
+    }
+  }
+  auto file = disk.open("d/log/segment-0000000000000001", ports::OpenMode::write);
+  ASSERT_TRUE(file.ok());
+  Bytes remains = *(*file)->read_at(0, block_size_bytes);
+  const Bytes zeros(block_size_bytes, '\0');
+  std::uint64_t end = *(*file)->size() / block_size_bytes * block_size_bytes;
+  while (end > 0 && *(*file)->read_at(end - block_size_bytes, block_size_bytes) == zeros) {
+    end -= block_size_bytes;
+  }
+  remains[group_header_size_bytes / 2] ^= 1;
+  ASSERT_TRUE((*file)->write_at(end, remains).ok());
+  file->reset();
+  auto opened = Log::open(disk, directory, small_log_options(), 2);
+  ASSERT_TRUE(opened.ok());
+  EXPECT_FALSE(opened->damage.has_value());
+  EXPECT_EQ(opened->state.last, Slot(60));
+  EXPECT_EQ(opened->tail, Tail::clean);
+}
+
 TEST(LogFlip, AWriteThatLandedElsewhereIsNotTakenForThePlaceItHit) {
   int found = 0;
   for (std::uint64_t seed = 1; seed <= 80; ++seed) {

@@ -214,6 +214,11 @@ std::optional<std::string> LogRecovery::take(const FoundGroup& group) {
   if (!in.at_end() || (header.record_count == 0 && header.offset == 0)) {
     return "record count does not match";
   }
+  if (header.offset == 0) {
+    // It goes on from what was found good: what lies behind that, where the last segment ended,
+    // was never part of the log.
+    answer_.tail = Tail::clean;
+  }
   any_group_ = true;
   log_.last_lsn = Lsn(lsn.value() - 1);
   log_.written_sequence = header.sequence;
