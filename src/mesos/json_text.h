@@ -82,6 +82,14 @@ struct JsonValue {
   std::vector<JsonValue> items;
   std::vector<std::pair<std::string, JsonValue>> members;  // in order, repeats included
 
+  // Defined where the type is complete: clang would look into its own members too early.
+  JsonValue();
+  ~JsonValue();
+  JsonValue(const JsonValue& other);
+  JsonValue(JsonValue&& other) noexcept;
+  JsonValue& operator=(const JsonValue& other);
+  JsonValue& operator=(JsonValue&& other) noexcept;
+
   // The last member of that name, as it is the last one that counts; nullptr if absent.
   const JsonValue* find(std::string_view name) const;
 };
