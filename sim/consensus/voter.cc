@@ -152,7 +152,7 @@ void Voter::on_opened(const coordinator::Opened& opened) {
   recovered.promised = node->promised;
   recovered.adopted = node->adopted;
   recovered.log_first = opened.log_first;
-  recovered.doubtful = opened.tail_state == storage::Tail::doubtful;
+  recovered.doubtful = node->doubtful;
   for (const storage::SlotValue& value : opened.tail) {
     auto entry = coordinator::to_paxos(value);
     SYNOD_CHECK(entry.ok());

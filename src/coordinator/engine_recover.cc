@@ -28,7 +28,7 @@ void Engine::take(Opened&& r) {
   recovered_.promised = node->promised;
   recovered_.adopted = node->adopted;
   recovered_.log_first = opened_->log_first;
-  recovered_.doubtful = opened_->tail_state == storage::Tail::doubtful;
+  recovered_.doubtful = node->doubtful;
   recovered_.membership = paxos::Membership(node->identity.founders);
   recovered_.chosen_chain = paxos::Chain(opened_->tail_before_chain);
   if (!opened_->snapshot.has_value()) {

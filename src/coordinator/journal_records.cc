@@ -12,6 +12,9 @@ struct ToStorage {
   void operator()(const paxos::IdentityRecord& r) {
     out.push_back(storage::Identity{r.cluster, self, r.incarnation,
                                     paxos::encode(paxos::Membership(r.founders))});
+    if (r.in_doubt) {
+      out.push_back(storage::doubt_note(r.incarnation.value()));
+    }
   }
   void operator()(const paxos::PromiseRecord& r) {
     out.push_back(storage::Promise{to_storage(r.ballot)});
@@ -82,6 +85,10 @@ Result<RecoveredNode> to_paxos(const storage::LogState& state) {
     }
     node.identity.founders = founders.members();
   }
+  const std::optional<std::uint64_t> doubt = storage::doubt_of(state.notes);
+  node.identity.in_doubt = doubt.has_value() && *doubt != storage::doubt_unclaimed &&
+                           Incarnation(*doubt) == node.identity.incarnation;
+  node.doubtful = doubt.has_value() && *doubt == storage::doubt_unclaimed;
   node.promised = to_paxos(state.promised);
   node.adopted = to_paxos(state.adopted);
   return node;

@@ -33,6 +33,7 @@ struct RecoveredNode {
   paxos::IdentityRecord identity;  // incarnation 0: none yet
   paxos::Ballot promised;
   paxos::Ballot adopted;
+  bool doubtful = false;
 };
 Result<RecoveredNode> to_paxos(const storage::LogState& state);
 

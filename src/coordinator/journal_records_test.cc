@@ -27,7 +27,7 @@ TEST(JournalRecords, WhatTheCoreDecidedComesBack) {
   const std::vector<paxos::Member> founders{{NodeId(1), Incarnation(11), 1, 0, false},
                                             {NodeId(7), Incarnation(17), 2, 1, true}};
   const storage::LogState state = after({
-      paxos::IdentityRecord{ClusterId(5), Incarnation(17), founders},
+      paxos::IdentityRecord{ClusterId(5), Incarnation(17), founders, false},
       paxos::PromiseRecord{third_ballot},
       paxos::AdoptRecord{third_ballot, Slot(0), Slot(0), paxos::Chain(0), false, paxos::Chain(0)},
       paxos::AppendRecord{third_ballot, Slot(1), paxos::Chain(0), paxos::Chain(91), Slot(0),

@@ -8,12 +8,13 @@
 namespace synod::paxos {
 
 Acceptor::Acceptor(const Options& options, const Recovered& recovered)
-    : rules_(options.rules),
+    : self_(options.self),
+      rules_(options.rules),
       planted_(options.planted),
       incarnation_(recovered.identity.incarnation),
+      in_doubt_(recovered.identity.in_doubt),
       promised_(std::max(recovered.promised, recovered.adopted)),
       adopted_(recovered.adopted),
-      doubtful_(recovered.doubtful),
       history_(recovered.chosen, recovered.chosen_chain,
                recovered.membership.empty() ? Membership(recovered.identity.founders)
                                             : recovered.membership,
@@ -33,6 +34,15 @@ void Acceptor::raise(const Step& step, Ballot ballot) {
   step.persist(ballot, PromiseRecord{ballot});
 }
 
+void Acceptor::set_identity(const IdentityRecord& identity) {
+  incarnation_ = identity.incarnation;
+  in_doubt_ = identity.in_doubt;
+}
+
+bool Acceptor::doubtful() const {
+  return in_doubt_ && !history_.membership().votes(self_, incarnation_);
+}
+
 void Acceptor::answer_position(const Step& step, NodeId to) const {
   Promise promise;
   promise.ballot = promised_;
@@ -40,7 +50,7 @@ void Acceptor::answer_position(const Step& step, NodeId to) const {
   promise.chosen = history_.chosen();
   promise.incarnation = incarnation_;
   promise.rules = rules_;
-  promise.doubtful = doubtful_;
+  promise.doubtful = doubtful();
   if (staged_.ballot == promised_) {
     promise.staged = staged_.ballot;
     promise.staged_keep = staged_.keep;
@@ -175,7 +185,6 @@ void Acceptor::perform(const Step& step, const Adopt& m) {
     }
   }
   adopted_ = m.ballot;
-  doubtful_ = false;
   const Slot chosen = snapshot || taught ? staged_.chosen : Slot(0);
   staged_ = Staged{};
   choose(step, chosen);
@@ -277,7 +286,7 @@ std::uint64_t Acceptor::digest() const {
   h = hash_mix(h, hash_mix(staged_.ballot.number, staged_.ballot.node.value()));
   h = hash_mix(h, hash_mix(staged_.keep.value(), staged_.last.value()));
   h = hash_mix(h, hash_mix(staged_.chain.value(), staged_.chosen.value()));
-  return hash_mix(h, (staged_.snapshot ? 1U : 0U) + (doubtful_ ? 2U : 0U));
+  return hash_mix(h, (staged_.snapshot ? 1U : 0U) + (in_doubt_ ? 2U : 0U));
 }
 
 std::optional<std::string> Acceptor::check() const {

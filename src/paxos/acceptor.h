@@ -59,7 +59,7 @@ class Acceptor {
   // The configurations that the staged history would put in force, beyond the known watermark.
   std::vector<Membership> staged_configurations(Slot known_chosen, Slot keep) const;
   Accepted accepted() const;
-  void set_identity(Incarnation incarnation) { incarnation_ = incarnation; }
+  void set_identity(const IdentityRecord& identity);
   void set_membership(const Membership& membership);
   void set_digest(Slot slot, std::uint64_t digest);
 
@@ -67,16 +67,18 @@ class Acceptor {
   std::optional<std::string> check() const;
 
  private:
+  bool doubtful() const;
   void answer_position(const Step& step, NodeId to) const;
   bool begin_staging(const Step& step, NodeId from, const Stage& m);
   void perform(const Step& step, const Adopt& m);
 
+  NodeId self_;
   RulesVersion rules_;
   PlantedBug planted_;
   Incarnation incarnation_;
+  bool in_doubt_ = false;  // IdentityRecord's
   Ballot promised_;
   Ballot adopted_;
-  bool doubtful_ = false;
   History history_;
   Staged staged_;
 };

@@ -8,7 +8,8 @@ struct Printer {
 
   // Records.
   void operator()(const IdentityRecord& r) const {
-    out << "identity cluster=" << r.cluster << " incarnation=" << r.incarnation;
+    out << "identity cluster=" << r.cluster << " incarnation=" << r.incarnation
+        << (r.in_doubt ? " in doubt" : "");
   }
   void operator()(const PromiseRecord& r) const { out << "promise " << r.ballot; }
   void operator()(const AppendRecord& r) const {

@@ -18,6 +18,9 @@ struct IdentityRecord {
   ClusterId cluster;  // 0 until founded or joined
   Incarnation incarnation;
   std::vector<Member> founders;
+  // The incarnation was taken because the end of the log was in doubt (Founding). Over once the log
+  // says Readmit for it.
+  bool in_doubt = false;
 };
 struct PromiseRecord {
   Ballot ballot;
@@ -69,7 +72,8 @@ struct Recovered {
   Membership membership;  // as of `chosen`; empty: that of the founders
   std::vector<RecoveredEntry> tail;  // slots above `chosen`, in order, without gaps
   Slot log_first;                    // the oldest slot that the journal can still read
-  bool doubtful = false;             // a bad last group without a witness
+  // The last group was bad without a witness, and no new incarnation was taken since.
+  bool doubtful = false;
 };
 
 // ---- events

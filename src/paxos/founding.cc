@@ -25,22 +25,40 @@ std::uint64_t configuration_hash(std::vector<Member> members) {
 
 }  // namespace
 
-Founding::Founding(const Options& options, const IdentityRecord& recovered)
+Founding::Founding(const Options& options, const Recovered& recovered)
     : self_(options.self),
       configured_(options.configured),
       configuration_(configuration_hash(options.configured)),
       rules_(options.rules),
       fresh_incarnation_(options.fresh_incarnation),
       fresh_cluster_(options.fresh_cluster),
-      identity_(recovered) {}
+      identity_(recovered.identity),
+      doubtful_(recovered.doubtful),
+      voted_(recovered.identity.in_doubt ||
+             (recovered.membership.empty() ? Membership(recovered.identity.founders)
+                                           : recovered.membership)
+                 .votes(options.self, recovered.identity.incarnation)) {}
 
 void Founding::start(const Step& step) {
   if (identity_.incarnation == Incarnation()) {
     identity_.incarnation = fresh_incarnation_;
     step.persist(Ballot{}, identity_);
     step.note("starts on an empty disk");
+  } else if (doubtful_) {
+    take_new_incarnation(step);
   }
   try_found(step);
+}
+
+void Founding::take_new_incarnation(const Step& step) {
+  identity_.incarnation = fresh_incarnation_;
+  identity_.in_doubt = voted_;
+  step.persist(Ballot{}, identity_);
+  step.warn(
+      fmt::format("the end of the log is in doubt: what was promised there may be forgotten. "
+                  "Goes on as incarnation {:016x}, which counts when all voters answer, or "
+                  "when it is readmitted",
+                  identity_.incarnation.value()));
 }
 
 Who Founding::who() const {

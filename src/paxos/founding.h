@@ -8,6 +8,10 @@
 //
 // Invariants  F1 an incarnation is durable before it is told.
 //             F2 a cluster id, once durable, never changes.
+//             F3 one whose log's end is in doubt may have forgotten a promise or a slot: it takes a
+//                new incarnation before it speaks, and votes again as a wiped one does, once the
+//                log says Readmit; until then its word counts where all voters have given theirs
+//                (Promise.doubtful).
 #pragma once
 
 #include <map>
@@ -19,7 +23,7 @@ namespace synod::paxos {
 
 class Founding {
  public:
-  Founding(const Options& options, const IdentityRecord& recovered);
+  Founding(const Options& options, const Recovered& recovered);
 
   bool founded() const { return identity_.cluster != ClusterId(); }
   const IdentityRecord& identity() const { return identity_; }
@@ -37,6 +41,7 @@ class Founding {
  private:
   Who who() const;
   void say_who_is_missing(const Step& step);
+  void take_new_incarnation(const Step& step);
 
   NodeId self_;
   std::vector<Member> configured_;
@@ -45,6 +50,8 @@ class Founding {
   Incarnation fresh_incarnation_;
   ClusterId fresh_cluster_;
   IdentityRecord identity_;
+  bool doubtful_ = false;  // and no new incarnation taken yet
+  bool voted_ = false;     // as the incarnation that was recovered, or one in doubt before
   std::map<NodeId, Incarnation> empty_peers_;
   std::string said_;  // last, so that it is not said again
   std::set<NodeId> foreign_;

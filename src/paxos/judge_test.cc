@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <sstream>
 
 #include "base/check.h"
@@ -16,6 +17,7 @@ Chain Journal::State::chain_at(Slot slot) const {
 void Journal::State::apply(const Record& record) {
   if (const auto* r = std::get_if<IdentityRecord>(&record)) {
     identity = *r;
+    doubtful = false;
   } else if (const auto* r2 = std::get_if<PromiseRecord>(&record)) {
     SYNOD_CHECK(r2->ballot > promised);
     promised = r2->ballot;
@@ -71,6 +73,9 @@ void Journal::append(const Persist& persist) {
 
 bool Journal::flush(std::size_t count) {
   bool any = false;
+  if (remembers_ && count > 0 && !pending_.empty()) {
+    before_ = std::make_shared<const State>(durable_);
+  }
   for (; count > 0 && !pending_.empty(); --count) {
     apply(durable_, pending_.front().record);
     durable_lsn_ = pending_.front().lsn;
@@ -83,6 +88,15 @@ bool Journal::flush(std::size_t count) {
 
 void Journal::lose_unflushed() {
   pending_.clear();
+  visible_ = durable_;
+}
+
+void Journal::lose_last_flush(bool torn) {
+  if (!torn) {
+    SYNOD_CHECK(before_ != nullptr);
+    durable_ = *before_;
+  }
+  durable_.doubtful = true;
   visible_ = durable_;
 }
 
@@ -109,6 +123,7 @@ Recovered Journal::recover() const {
   recovered.chosen_chain = disk.base_chain;
   recovered.membership = disk.base_membership;
   recovered.log_first = disk.base.next();
+  recovered.doubtful = disk.doubtful;
   Slot slot = disk.base;
   for (const Shown& shown : disk.log) {
     slot = slot.next();
@@ -139,15 +154,24 @@ void Judge::blame(const std::string& what) {
 
 // A durable log is a vote for each of its slots, in the ballot it has adopted.
 void Judge::on_durable(NodeId node, const Journal::State& state) {
+  promised_[node] = state.promised;
   if (state.adopted == Ballot{}) {
     return;
   }
+  // One in doubt counts while nobody has promised more than it speaks for.
+  const bool vouched = state.identity.in_doubt &&
+                       std::all_of(promised_.begin(), promised_.end(),
+                                   [&](const auto& p) { return p.second <= state.adopted; });
   Slot slot = state.base;
   for (const Journal::Shown& shown : state.log) {
     before_.emplace(shown.chain, state.chain_at(slot));
     entries_.emplace(shown.chain, shown.entry);
     slot = slot.next();
-    votes_[Key{state.adopted, slot, shown.chain}].insert({node, state.identity.incarnation});
+    auto& voters = votes_[Key{state.adopted, slot, shown.chain}];
+    voters.insert({node, state.identity.incarnation});
+    if (vouched) {
+      voters.insert({node, any_incarnation});
+    }
   }
   judge();
 }
@@ -155,7 +179,8 @@ void Judge::on_durable(NodeId node, const Journal::State& state) {
 bool Judge::is_chosen(const Key& key, const Membership& membership) const {
   auto it = votes_.find(key);
   return it != votes_.end() && membership.quorum([&](const Member& member) {
-    return it->second.count({member.node, member.incarnation}) != 0;
+    return it->second.count({member.node, member.incarnation}) != 0 ||
+           it->second.count({member.node, any_incarnation}) != 0;
   });
 }
 
@@ -218,7 +243,7 @@ std::string Judge::check_quorums(const Disks& disks) const {
       for (std::size_t i = 0; i < voters.size(); ++i) {
         const Journal::State& disk = *disks.at(voters[i].node);
         if (voters[i].node == member.node && (set >> i & 1U) != 0 &&
-            disk.identity.incarnation == member.incarnation) {
+            disk.identity.incarnation == member.incarnation && !disk.doubtful) {
           const bool newer = newest == nullptr || std::pair(disk.adopted, disk.last()) >
                                                       std::pair(newest->adopted, newest->last());
           newest = newer ? &disk : newest;

@@ -42,6 +42,7 @@ void Leader::place(const Step& step, Acceptor& acceptor, NodeId peer, const Prom
     progress.accepted = Slot(0);
     progress.incarnation = m.incarnation;
   }
+  progress.doubtful = m.doubtful;
   progress.rules = m.rules;
   progress.beats_not_adopted = 0;
   const Slot target = std::max(history_end_, history.chosen());
@@ -142,7 +143,7 @@ bool Leader::chosen_by_quorums(const History& history, Slot slot) const {
     const bool quorum = membership->quorum([&](const Member& member) {
       auto it = peers_.find(member.node);
       return it != peers_.end() && it->second.adopted && it->second.accepted >= slot &&
-             it->second.incarnation == member.incarnation;
+             counts(*membership, member, it->second);
     });
     if (!quorum) {
       return false;
@@ -209,10 +210,23 @@ void Leader::heartbeat(const Step& step, const Acceptor& acceptor) {
 void Leader::on_heartbeat_reply(const Step& step, Acceptor& acceptor, NodeId from,
                                 const HeartbeatReply& m, Slot log_first) {
   auto it = peers_.find(from);
-  if (!leads() || it == peers_.end()) {
+  if (phase_ == Phase::none || it == peers_.end()) {
     return;
   }
   Progress& progress = it->second;
+  const bool vouches = progress.heard_round < doubt_round_ && m.round >= doubt_round_;
+  progress.heard_round = std::max(progress.heard_round, m.round);
+  if (!leads()) {
+    if (vouches && phase_ == Phase::preparing) {
+      try_elect(step, acceptor, log_first);
+    } else if (vouches && fetched_.has_value()) {
+      try_lead(step, acceptor, *fetched_, fetching_, log_first);
+    }
+    return;
+  }
+  if (vouches) {
+    count(step, acceptor, log_first);
+  }
   if (progress.incarnation == m.incarnation) {
     progress.round = std::max(progress.round, m.round);
   }
@@ -287,7 +301,7 @@ void Leader::try_finish_round(const Step& step, const Acceptor& acceptor) {
     for (const Membership* membership : history.configurations(history.chosen(), history.last())) {
       const bool quorum = membership->quorum([&](const Member& member) {
         auto it = peers_.find(member.node);
-        return it != peers_.end() && it->second.incarnation == member.incarnation &&
+        return it != peers_.end() && counts(*membership, member, it->second) &&
                (member.node == self_ || it->second.round >= asked_round_);
       });
       if (!quorum) {
@@ -328,14 +342,19 @@ std::uint64_t Leader::digest() const {
   for (const auto& [node, promise] : promises_) {
     h = hash_mix(h, hash_mix(node.value(), hash_of(Message(promise))));
   }
+  for (const auto& [node, incarnation] : in_doubt_) {
+    h = hash_mix(h, hash_mix(node.value(), incarnation.value()));
+  }
   for (NodeId node : failed_donors_) {
     h = hash_mix(h, node.value() + 1000);
   }
   h = hash_mix(h, hash_mix(donor_.value(), fetched_.has_value() ? 1 : 0));
   for (const auto& [node, progress] : peers_) {
     h = hash_mix(h, hash_mix(node.value(), progress.incarnation.value()));
-    h = hash_mix(h, hash_mix(progress.accepted.value(), progress.adopted ? 1 : 0));
+    h = hash_mix(h, hash_mix(progress.accepted.value(),
+                             (progress.adopted ? 1U : 0U) + (progress.doubtful ? 2U : 0U)));
     h = hash_mix(h, hash_mix(progress.lesson.digest(), progress.round));
+    h = hash_mix(h, progress.heard_round >= doubt_round_ ? 1 : 0);
   }
   h = hash_mix(h, hash_mix(history_end_.value(), serving_ ? 1 : 0));
   return hash_mix(h, reads_asked_.size() * 1000 + reads_waiting_.size());

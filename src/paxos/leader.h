@@ -7,7 +7,10 @@
 // Invariants  I3 of core.h, and
 //             C1 (ballot, slot) is counted, never slot: an Accepted of another ballot is ignored.
 //             C2 this node counts by the same message as the others, when it is durable.
-//             C3 a voter counts only with the incarnation that the memberships in force name.
+//             C3 a voter counts only with the incarnation that the memberships in force name; or
+//                as one in doubt, once all voters have answered a heartbeat that left after its
+//                promise: who stood with a higher ballot, that it may have promised and forgotten,
+//                would have refused.
 #pragma once
 
 #include <map>
@@ -22,13 +25,15 @@ namespace synod::paxos {
 struct Progress {
   Lesson lesson;
   Incarnation incarnation;
-  bool adopted = false;  // has adopted the ballot, durably
-  Slot accepted;         // and accepted through here
+  bool doubtful = false;  // as its promise said
+  bool adopted = false;   // has adopted the ballot, durably
+  Slot accepted;          // and accepted through here
   RulesVersion rules{1};
   bool heard_ever = false;
   Instant heard;
-  std::uint64_t round = 0;  // answered
-  Slot next_at_beat;        // next slot to send when the last heartbeat left
+  std::uint64_t round = 0;        // answered
+  std::uint64_t heard_round = 0;  // the same, by any incarnation
+  Slot next_at_beat;              // next slot to send when the last heartbeat left
   std::uint32_t beats_not_adopted = 0;
 };
 
@@ -90,6 +95,11 @@ class Leader {
   void lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot log_first);
   bool promised_by_quorum(const Membership& membership, const Position& history,
                           bool strictly) const;
+  bool all_vouch(const Membership& membership) const;
+  void ask_all_if_in_doubt(const Step& step, const Acceptor& acceptor, NodeId from,
+                           const Promise& m);
+  // C3, of one that speaks for this ballot.
+  bool counts(const Membership& membership, const Member& member, const Progress& progress) const;
   Slot known_chosen() const;
   void place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m, Slot log_first);
   void pump(const Step& step, const Acceptor& acceptor, Slot log_first);
@@ -113,6 +123,8 @@ class Leader {
   Slot history_end_;
   bool serving_ = false;
   std::uint64_t round_ = 0;
+  std::uint64_t doubt_round_ = 0;           // the heartbeat since the last doubtful promise
+  std::map<NodeId, Incarnation> in_doubt_;  // those that were heard
   std::vector<std::uint64_t> reads_waiting_;
   std::vector<std::uint64_t> reads_asked_;  // in the round under way
   std::uint64_t asked_round_ = 0;

@@ -35,6 +35,7 @@ void Leader::on_promise(const Step& step, Acceptor& acceptor, NodeId from, const
   if (phase_ == Phase::none || m.ballot != ballot_ || peers_.count(from) == 0) {
     return;
   }
+  ask_all_if_in_doubt(step, acceptor, from, m);
   if (leads()) {
     if (from != self_) {
       place(step, acceptor, from, m, log_first);
@@ -51,19 +52,50 @@ void Leader::on_promise(const Step& step, Acceptor& acceptor, NodeId from, const
 }
 
 // Promises of logs newer than `history` do not count: their promisers may hold chosen slots that
-// this history lacks. A doubtful one counts only if all voters answered. `strictly`: only the
+// this history lacks. A doubtful one counts only if all voters do so answer. `strictly`: only the
 // incarnations that the membership names.
 bool Leader::promised_by_quorum(const Membership& membership, const Position& history,
                                 bool strictly) const {
-  const bool all_answered =
-      std::all_of(membership.members().begin(), membership.members().end(),
-                  [&](const Member& m) { return m.observer || promises_.count(m.node) != 0; });
-  return membership.quorum([&](const Member& member) {
+  const auto promise_of = [&](const Member& member) {
     auto it = promises_.find(member.node);
-    return it != promises_.end() && !newer(it->second.position, history) &&
-           (!strictly || it->second.incarnation == member.incarnation) &&
-           (!it->second.doubtful || all_answered);
+    const bool there = it != promises_.end() && !newer(it->second.position, history);
+    return there ? &it->second : nullptr;
+  };
+  const bool all_answered =
+      all_vouch(membership) &&
+      std::all_of(membership.members().begin(), membership.members().end(),
+                  [&](const Member& m) { return m.observer || promise_of(m) != nullptr; });
+  return membership.quorum([&](const Member& member) {
+    const Promise* promise = promise_of(member);
+    if (promise == nullptr) {
+      return false;
+    }
+    return promise->doubtful ? all_answered
+                             : !strictly || promise->incarnation == member.incarnation;
   });
+}
+
+void Leader::ask_all_if_in_doubt(const Step& step, const Acceptor& acceptor, NodeId from,
+                                 const Promise& m) {
+  if (m.doubtful && in_doubt_[from] != m.incarnation) {
+    in_doubt_[from] = m.incarnation;
+    heartbeat(step, acceptor);
+    doubt_round_ = round_;
+  }
+}
+
+bool Leader::all_vouch(const Membership& membership) const {
+  return std::all_of(membership.members().begin(), membership.members().end(),
+                     [&](const Member& member) {
+                       auto it = peers_.find(member.node);
+                       return member.observer || member.node == self_ ||
+                              (it != peers_.end() && it->second.heard_round >= doubt_round_);
+                     });
+}
+
+bool Leader::counts(const Membership& membership, const Member& member,
+                    const Progress& progress) const {
+  return progress.incarnation == member.incarnation || (progress.doubtful && all_vouch(membership));
 }
 
 Slot Leader::known_chosen() const {
@@ -152,6 +184,7 @@ void Leader::lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot
   acceptor.choose(step, known_chosen());
   Progress& own = peers_[self_];
   own.incarnation = promises_[self_].incarnation;
+  own.doubtful = promises_[self_].doubtful;
   own.rules = step.options.rules;
   step.note(fmt::format("leads with ballot {}.{} after slot {}", ballot_.number,
                         ballot_.node.value(), history_end_.value()));

@@ -27,7 +27,7 @@ Instant time_of(const Event& event, Instant before) {
 Machine::Machine(const Options& options, const Recovered& recovered)
     : options_(options),
       outbox_(options.self, options.planted),
-      founding_(options, recovered.identity),
+      founding_(options, recovered),
       acceptor_(options, recovered),
       log_first_(recovered.log_first) {
   election_.note_number(acceptor_.promised().number);
@@ -82,7 +82,12 @@ bool Machine::may_stand() const {
   const History& history = acceptor_.history();
   const Membership& newest =
       history.changes().empty() ? history.membership() : history.changes().back().membership;
-  return founding_.founded() && newest.votes(options_.self, founding_.identity().incarnation);
+  if (newest.votes(options_.self, founding_.identity().incarnation)) {
+    return founding_.founded();
+  }
+  // After a power cut all may be in doubt: one of them must ask.
+  const Member* self = newest.find(options_.self);
+  return founding_.founded() && founding_.identity().in_doubt && self != nullptr && !self->observer;
 }
 
 Role Machine::role() const {
@@ -177,7 +182,7 @@ void Machine::on(Step& step, const Tick&) {
 }
 
 void Machine::on_founded(Step& step) {
-  acceptor_.set_identity(founding_.identity().incarnation);
+  acceptor_.set_identity(founding_.identity());
   acceptor_.set_membership(Membership(founding_.identity().founders));
   election_.lose(step, rank());
 }

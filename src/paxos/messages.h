@@ -43,8 +43,10 @@ struct Promise {
   Slot chosen;  // known to be chosen, at least through here
   Incarnation incarnation;
   RulesVersion rules;
-  bool doubtful = false;  // the end of its log may have been lost: counts only if all answered
-  Ballot staged;          // how much of ballot's history is staged already, if equal to ballot
+  // The end of its log, promises included, may have been lost, and it voted before: it counts, in
+  // this ballot, once all voters have said since that they promised nothing higher.
+  bool doubtful = false;
+  Ballot staged;  // how much of ballot's history is staged already, if equal to ballot
   Slot staged_keep;
   Slot staged_through;
 };

@@ -4,6 +4,7 @@
 //           [groups=1,1,2,2,3] [observers=4]
 //   stand n1 | propose n1 value=a,b | read n1 token=7 | hand-over n1
 //   flush n1 [count=1] | deliver n1 n2 [count=1] | drop n1 n2
+//   remember n1 | doubt n1 [torn=1] (its last flush is lost, and nothing vouches for it; or torn)
 //   crash n1 | restart n1 | wipe n1 | refused n1 | cut n1 n2 | heal n1 n2 | reconnect n1 n2
 //   trim n1 through=3 | settle | advance ms=1000 | show | applied | disk n1
 // Every command answers with what the nodes did; settle, advance and the like with deliveries,
@@ -140,6 +141,10 @@ class Handler : public script::Handler {
       w.restart(node);
     } else if (verb == "wipe") {
       w.wipe(node);
+    } else if (verb == "remember") {
+      w.remember(node);
+    } else if (verb == "doubt") {
+      w.doubt(node, c.has("torn"));
     } else if (verb == "refused") {
       w.refuse(node);
     } else if (verb == "trim") {

@@ -53,7 +53,7 @@ World::World(const Settings& settings) : settings_(settings) {
     Node& n = at(node);
     n.options = options_of(node, settings, members);
     if (settings.founded) {
-      IdentityRecord identity{ClusterId(7), n.options.fresh_incarnation, members};
+      IdentityRecord identity{ClusterId(7), n.options.fresh_incarnation, members, false};
       n.journal.append(Persist{Lsn(1), Ballot{}, identity});
       n.journal.flush();
       n.journal.restart_lsn();
@@ -272,6 +272,11 @@ void World::restart(NodeId node) {
 void World::wipe(NodeId node) {
   SYNOD_CHECK(!running(node));
   at(node).journal = Journal();
+}
+
+void World::doubt(NodeId node, bool torn) {
+  SYNOD_CHECK(!running(node));
+  at(node).journal.lose_last_flush(torn);
 }
 
 void World::refuse(NodeId node) {

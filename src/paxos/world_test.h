@@ -36,6 +36,7 @@ class Journal {
     Ballot staged_ballot;
     Slot staged_keep;
     std::deque<Shown> staged;  // from staged_keep + 1
+    bool doubtful = false;     // its end may be lost: no word of its incarnation counts any more
 
     Slot last() const { return Slot(base.value() + log.size()); }
     Chain chain_at(Slot slot) const;  // base <= slot <= last
@@ -51,6 +52,11 @@ class Journal {
   // True if there was something to flush; `count` records, all by default.
   bool flush(std::size_t count = SIZE_MAX);
   void lose_unflushed();
+  // From now on the state before the last flush is kept, for lose_last_flush().
+  void remember() { remembers_ = true; }
+  // The last group that was flushed goes bad, or only what a torn flush left behind; nothing
+  // vouches for it.
+  void lose_last_flush(bool torn);
   std::size_t unflushed() const { return pending_.size(); }
   const State& durable() const { return durable_; }
   const State& visible() const { return visible_; }
@@ -71,6 +77,8 @@ class Journal {
   Lsn durable_lsn_;
   Ballot durable_ballot_;
   std::optional<Snapshot> staged_snapshot_;
+  bool remembers_ = false;
+  std::shared_ptr<const State> before_;  // before the last flush
 };
 
 // What a node that is asked to stream a part of its log says.
@@ -112,9 +120,11 @@ class Judge {
   };
 
   void judge();
+  static constexpr Incarnation any_incarnation{0};
   bool is_chosen(const Key& key, const Membership& membership) const;
 
   std::map<Key, std::set<Vote>> votes_;
+  std::map<NodeId, Ballot> promised_;
   std::map<Chain, Entry> entries_;
   std::map<Chain, Chain> before_;
   std::vector<Chain> chosen_;              // of slots 1, 2, ...
@@ -163,6 +173,8 @@ class World {
   void crash(NodeId node, std::size_t kept = 0);
   void restart(NodeId node);
   void wipe(NodeId node);  // a crashed node's disk
+  void remember(NodeId node) { at(node).journal.remember(); }
+  void doubt(NodeId node, bool torn);  // a crashed node's last flush is lost, or was torn
   // The others hear that its connection is refused.
   void refuse(NodeId node);
   void cut(NodeId a, NodeId b);  // silence both ways

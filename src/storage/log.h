@@ -15,6 +15,8 @@
 //                was not flushed gives a state that contains it.
 //             W2 open() never invents a record: it gives a prefix of what was appended.
 //             W3 open() never drops a group behind which a witness stands: it says `damage`.
+//             W5 A doubt about the end of the log is part of the state (doubt_of) from open() on,
+//                and durable before anything is written behind it.
 //             W4 After a failed flush nothing is written any more (fenced): the kernel may have
 //                dropped the dirty pages, and the next flush would lie.
 // Errors      full: nothing of the group is durable, it is kept, flush() may be called again.

@@ -27,6 +27,12 @@ class Bench {
     }
     log = std::move(opened->log);
     tail = opened->tail;
+    // A doubt is said again after every later crash.
+    doubted = doubted || tail == Tail::doubtful;
+    if (doubt_of(log->state().notes).has_value() != doubted) {
+      ADD_FAILURE() << (doubted ? "a doubt was forgotten" : "a doubt from nowhere");
+      return false;
+    }
     const auto count = model.match(shown(*log), log->first_slot(), durable);
     if (!count.has_value()) {
       ADD_FAILURE() << "the log shows what it never was since record " << durable << " of "
@@ -94,6 +100,7 @@ class Bench {
   std::unique_ptr<Log> log;
   std::size_t durable = 0;  // records that a flush covered
   Tail tail = Tail::clean;
+  bool doubted = false;
 
  private:
   Prng nonces_;

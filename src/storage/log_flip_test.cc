@@ -69,6 +69,13 @@ void check_damaged(SmallLog& small, std::size_t least, const std::string& what, 
   ASSERT_TRUE(count.has_value()) << what << ": shortened or invented without a word";
   if (*count < small.model.records()) {
     EXPECT_NE(opened->tail, Tail::clean) << what;
+    const bool doubtful = opened->tail == Tail::doubtful;
+    EXPECT_EQ(doubt_of(opened->state.notes).has_value(), doubtful) << what;
+    opened->log.reset();
+    auto again = Log::open(small.disk, directory, small_log_options(), 100);
+    ASSERT_TRUE(again.ok() && again->log != nullptr) << what;
+    EXPECT_EQ(again->tail, Tail::clean) << what;
+    EXPECT_EQ(doubt_of(again->state.notes).has_value(), doubtful) << what;
     ++tally.doubtful;
   } else {
     ++tally.untouched;

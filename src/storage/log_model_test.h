@@ -196,6 +196,8 @@ inline std::optional<std::size_t> LogModel::match(const ModelState& found, Slot 
 inline ModelState shown(Log& log) {
   ModelState state;
   state.checkpoint = log.state().checkpoint();
+  // The log's own note is no record of the model's.
+  std::erase_if(state.checkpoint.notes, [](const Note& n) { return n.key == doubt_note_key; });
   Slot next = log.first_slot();
   while (next <= log.state().last) {
     const auto values = log.read(next, Slot(UINT64_MAX), 5000);

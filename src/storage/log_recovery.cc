@@ -232,13 +232,16 @@ std::optional<std::string> LogRecovery::take(const FoundGroup& group) {
   return {};
 }
 
-// What was dropped is overwritten, so that no later recovery stumbles over its remains.
+// What was dropped is overwritten, so that no later recovery stumbles over its remains. The first
+// block of a doubtful group stays until the note of the doubt is written over it (Log::open):
+// before that a crash finds the same doubt again.
 Status LogRecovery::wipe_tail() {
   constexpr std::size_t step = 1 << 20;
   ports::File& file = *log_.segments.back().file;
   SYNOD_TRY_ASSIGN(const std::uint64_t size, file.size());
   FileWindow window(file, false);
-  for (std::uint64_t offset = place_.offset; offset < size; offset += step) {
+  const std::uint64_t kept = answer_.tail == Tail::doubtful ? block_size_bytes : 0;
+  for (std::uint64_t offset = place_.offset + kept; offset < size; offset += step) {
     SYNOD_TRY_ASSIGN(const ByteView bytes, window.bytes(offset, step));
     const bool zero = std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
     if (!zero) {
@@ -275,6 +278,10 @@ Result<OpenedLog> Log::open(ports::Disk& disk, const std::string& directory,
       impl->segments.push_back(Segment{generation, std::move(file)});
     }
     SYNOD_TRY(LogRecovery(*impl, answer).run());
+  }
+  if (answer.tail == Tail::doubtful && !answer.damage.has_value()) {
+    impl->append(doubt_note(doubt_unclaimed));
+    SYNOD_TRY(impl->flush());
   }
   answer.state = impl->state;
   if (!answer.damage.has_value()) {

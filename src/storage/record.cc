@@ -173,6 +173,22 @@ Record take_body(RecordType type, ByteReader& in) {
 
 }  // namespace
 
+Note doubt_note(std::uint64_t claim) {
+  ByteWriter out;
+  out.u64(claim);
+  return Note{doubt_note_key, out.take()};
+}
+
+std::optional<std::uint64_t> doubt_of(const std::map<std::uint32_t, Bytes>& notes) {
+  auto it = notes.find(doubt_note_key);
+  if (it == notes.end()) {
+    return {};
+  }
+  ByteReader in(it->second);
+  const std::uint64_t claim = in.u64();
+  return in.done() ? claim : doubt_unclaimed;
+}
+
 RecordType type_of(const Record& record) { return static_cast<RecordType>(record.index() + 1); }
 
 namespace {

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <ostream>
 #include <variant>
 #include <vector>
@@ -91,13 +93,23 @@ struct Chosen {
 };
 
 // Bytes of the caller's own under a key, the latest of a key counts. Keys 1 to 255 are notes about
-// the peer of that number (what was last heard from it); larger ones are free. Empty bytes remove.
+// the peer of that number (what was last heard from it); 256 is the log's own (doubt); larger ones
+// are free. Empty bytes remove.
 struct Note {
   std::uint32_t key = 0;
   Bytes bytes;
 
   friend bool operator==(const Note&, const Note&) = default;
 };
+
+// The log's own note: its end was in doubt once, so that a promise or a slot may be forgotten.
+// Written by Log::open() over the bad group, with `doubt_unclaimed`; the caller writes it again
+// with a number of its own when it has drawn its consequence. So no restart can lose the doubt.
+inline constexpr std::uint32_t doubt_note_key = 256;
+inline constexpr std::uint64_t doubt_unclaimed = 0;
+Note doubt_note(std::uint64_t claim);
+// Nothing if there is no such note.
+std::optional<std::uint64_t> doubt_of(const std::map<std::uint32_t, Bytes>& notes);
 
 // The state of all the above as it was when a segment began: always the first record of a segment,
 // and only there, so that older segments may go. Written by Log itself.
