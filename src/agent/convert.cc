@@ -261,6 +261,11 @@ v1::Task task_message(const core::Task& task, bool command, const std::string& a
   if (!command) {
     message.mutable_executor_id()->set_value(task.executor);
   }
+  for (const core::Update& update : task.told) {
+    v1::TaskStatus* status = message.add_statuses();
+    *status = status_from(update, task.spec.key, command ? "" : task.executor, agent_id);
+    status->clear_data();  // may be large, and is the framework's alone
+  }
   if (!task.updates.empty()) {
     const core::Update& head = task.updates.front().update;
     message.set_status_update_state(state_of(head.state));

@@ -152,13 +152,19 @@ void write_described(JsonWriter& out, const Message& message) {
 }  // namespace
 
 std::vector<core::TaskStatus> statuses_of(const core::TaskView& task) {
-  if (!task.statuses.empty() || task.reported.empty()) {
+  if (task.reported.empty()) {
     return task.statuses;
   }
+  // What the agent told when it came, and then what this master heard itself: the last of each
+  // state.
   std::vector<core::TaskStatus> out;
   const auto message = parsed<mesos::v1::Task>(task.reported);
   for (const auto& status : message.statuses()) {
     out.push_back(status_of(status));
+  }
+  for (const core::TaskStatus& status : task.statuses) {
+    std::erase_if(out, [&](const core::TaskStatus& old) { return old.state == status.state; });
+    out.push_back(status);
   }
   return out;
 }

@@ -301,7 +301,8 @@ std::string tasks_page(const Facts& facts, const TaskQuery& query) {
   }
   // In order of their first status; Mesos lists the newest first unless told otherwise.
   auto first = [](const core::TaskView* task) {
-    return task->statuses.empty() ? WallTime{} : task->statuses.front().timestamp;
+    const std::vector<core::TaskStatus> statuses = statuses_of(*task);
+    return statuses.empty() ? WallTime{} : statuses.front().timestamp;
   };
   std::stable_sort(found.begin(), found.end(), [&](const auto* a, const auto* b) {
     return query.ascending ? first(a) < first(b) : first(b) < first(a);

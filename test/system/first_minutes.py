@@ -4,6 +4,7 @@
     first_minutes.py --synod build/synod
 """
 import argparse
+import json
 import os
 import re
 import signal
@@ -116,6 +117,20 @@ class Session:
                r'back after \d+ ms; first offer \d+ ms\)$', r'^ tasks    2 running, 0 lost, pids unchanged     m\d restarted, follows$')
         if self.pids() != before:
             raise Failed(f'pids changed: {before} -> {self.pids()}')
+        self.still_knows_when_tasks_began()
+
+    def still_knows_when_tasks_began(self):
+        """A new master has it from the agents."""
+        address = self.type('synod status -q leader.master.address')[0].strip()
+        with urllib.request.urlopen(f'http://{address}/state', timeout=10) as answer:
+            state = json.load(answer)
+        tasks = [task for framework in state['frameworks'] for task in framework['tasks']]
+        for task in tasks:
+            states = [status['state'] for status in task['statuses']]
+            if states[-1:] != ['TASK_RUNNING'] or task['statuses'][-1]['timestamp'] > time.time():
+                raise Failed(f"{task['id']}: statuses {task['statuses']}")
+        if len(tasks) != 2:
+            raise Failed(f'{len(tasks)} tasks in /state')
 
     def survives_the_leading_coordinator(self):
         self.type('synod zk set -c /config/limit 100')

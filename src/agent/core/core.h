@@ -92,7 +92,8 @@ struct Task {
   std::optional<Duration> kill;          // asked for, with this grace
   std::deque<PendingUpdate> updates;     // not acknowledged by the framework, oldest first
   std::deque<Uuid> recent;               // uuids taken, newest last: duplicates are told by them
-  std::int64_t process = 0;              // pid of the command where the executor told it
+  std::vector<Update> told;  // the last of each state, in order: what a new master wants to know
+  std::int64_t process = 0;  // pid of the command where the executor told it
   bool in_flight = false;
   Instant retry_at = Instant::max();
   Duration retry_delay;

@@ -195,6 +195,10 @@ void write(Writer& w, const TaskKept& r) {
   for (const Uuid& uuid : r.recent) {
     w.put(uuid);
   }
+  w.u32(static_cast<std::uint32_t>(r.told.size()));
+  for (const Update& update : r.told) {
+    w.put(update);
+  }
 }
 
 Record read_launch(Reader& r) {
@@ -230,6 +234,9 @@ Record read_kept(Reader& r) {
   v.state = r.enumerator(TaskState::unknown);
   v.process = r.i64();
   v.recent = r.list([&r] { return r.uuid(); });
+  if (!r.at_end()) {
+    v.told = r.list([&r] { return r.update(); });
+  }
   return v;
 }
 

@@ -87,6 +87,7 @@ struct TaskKept {
   TaskState state = TaskState::staging;  // of its last acknowledged update
   std::int64_t process = 0;
   std::vector<Uuid> recent;
+  std::vector<Update> told;  // Task::told; absent in journals of before
 };
 
 using Record = std::variant<AgentNamed, MasterSeen, LaunchIntended, Forked, TaskAdded, UpdateTaken,

@@ -148,6 +148,8 @@ Status Core::apply_one(const UpdateTaken& record, JournalSeq seq) {
     task.process = record.update.process;
   }
   remember(task.recent, record.update.uuid);
+  std::erase_if(task.told, [&](const Update& u) { return u.state == record.update.state; });
+  task.told.push_back(record.update);
   task.updates.push_back(PendingUpdate{record.update, seq});
   return {};
 }
@@ -222,6 +224,7 @@ Status Core::apply_one(const TaskKept& record, JournalSeq seq) {
   task.state = record.state;
   task.process = record.process;
   task.recent.assign(record.recent.begin(), record.recent.end());
+  task.told = record.told;
   return {};
 }
 
@@ -270,7 +273,8 @@ std::vector<Record> Core::condensed() const {
   for (const auto& [key, task] : tasks_) {
     // The state before the pending updates is not known any more, and not needed: they follow.
     records.push_back(TaskKept{task.spec, task.executor, task.state, task.process,
-                               std::vector<Uuid>(task.recent.begin(), task.recent.end())});
+                               std::vector<Uuid>(task.recent.begin(), task.recent.end()),
+                               task.told});
     if (task.kill) {
       records.push_back(KillAsked{key, *task.kill});
     }
