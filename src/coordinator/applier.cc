@@ -44,7 +44,7 @@ void Applier::restore(znode::State state, Slot slot, paxos::Chain chain,
 
 // ---- what the core delivers
 
-void Applier::push(const paxos::Deliver& e) { queue_.push_back(Ready{e.slot, e.entry}); }
+void Applier::push(const paxos::Deliver& e) { queue_.push_back(Ready{e.slot, e.entry, e.chain}); }
 
 void Applier::push(const paxos::DeliverFromLog& e) {
   queue_.push_back(FromLog{e.first, e.last, false});
@@ -81,7 +81,7 @@ bool Applier::on(const LogRead& report) {
       owner_.failed(entry.error());
       return true;
     }
-    queue_.push_front(Ready{it->slot, std::move(entry).value().entry});
+    queue_.push_front(Ready{it->slot, std::move(entry->entry), entry->chain});
   }
   return true;
 }
@@ -166,9 +166,9 @@ void Applier::apply(const Ready& ready) {
       break;
     }
     case paxos::EntryKind::batch: {
-      Result<znode::Batch> batch = znode::decode_batch(*ready.entry.value);
+      Result<znode::BatchReader> batch = znode::BatchReader::begin(*ready.entry.value);
       if (batch.ok()) {
-        apply_batch(*batch);
+        apply_batch(*batch, ready.slot);
       } else {
         // The same on every replica: bytes that no leader of ours writes change nothing.
         lane_.log().error("engine", "slot {} holds no batch: {}", ready.slot.value(),
@@ -180,19 +180,24 @@ void Applier::apply(const Ready& ready) {
     case paxos::EntryKind::membership: break;
   }
   membership_ = membership_.after(ready.entry);
-  chain_ = paxos::chain_after(chain_, ready.slot, ready.entry);
+  chain_ = ready.chain;
   applied_ = ready.slot;
   wake();
   owner_.applied(ready.slot);
 }
 
-void Applier::apply_batch(const znode::Batch& batch) {
-  std::size_t next = 0;
-  while (next < batch.commands.size()) {
+void Applier::apply_batch(znode::BatchReader& batch, Slot slot) {
+  while (!batch.at_end()) {
     const ports::WriteHold hold(shared_.gate);
     const Instant began = lane_.now();
-    for (std::size_t i = 0; i < commands_per_hold && next < batch.commands.size(); ++i) {
-      apply_command(batch.header, batch.commands[next++]);
+    for (std::size_t i = 0; i < commands_per_hold && !batch.at_end(); ++i) {
+      const Result<const znode::Command*> command = batch.next();
+      if (!command.ok()) {
+        lane_.log().error("engine", "slot {}: {}: the rest of it changes nothing", slot.value(),
+                          command.error().message);
+        return;
+      }
+      apply_command(batch.header(), **command);
       const Duration took = lane_.now() - began;
       slow_applies_ += took > slow_apply ? 1 : 0;
       if (took > hold_max) {

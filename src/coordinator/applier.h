@@ -86,12 +86,13 @@ class Applier {
   struct Ready {
     Slot slot;
     paxos::Entry entry;
+    paxos::Chain chain;
   };
   using Item = std::variant<Ready, FromLog, Install>;
   using Key = std::tuple<SessionId, Generation, Sequence, std::uint64_t>;
 
   void apply(const Ready& ready);
-  void apply_batch(const znode::Batch& batch);
+  void apply_batch(znode::BatchReader& batch, Slot slot);
   void apply_command(const znode::BatchHeader& header, const znode::Command& command);
   void put(EdgeIndex edge, InboxItem item);
   void wake();

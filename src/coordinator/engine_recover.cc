@@ -71,7 +71,7 @@ void Engine::replay(std::vector<storage::SlotValue> slots) {
       return;
     }
     if (slot.slot <= opened_->state.chosen) {
-      applier_.push(paxos::Deliver{slot.slot, entry->entry});
+      applier_.push(paxos::Deliver{slot.slot, entry->entry, entry->chain});
       recovered_.membership = recovered_.membership.after(entry->entry);
       recovered_.chosen = slot.slot;
       recovered_.chosen_chain = entry->chain;

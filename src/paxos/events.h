@@ -171,6 +171,7 @@ struct Send {
 struct Deliver {
   Slot slot;
   Entry entry;
+  Chain chain;  // through the slot
 };
 // The same for slots whose bytes only the journal has: read and apply them before what follows.
 struct DeliverFromLog {

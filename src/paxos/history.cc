@@ -90,7 +90,7 @@ void History::choose(Slot through, Effects& effects) {
     Entry entry = std::move(entries_.front());
     entries_.pop_front();
     if (entry.value != nullptr) {
-      effects.push_back(Deliver{chosen_, std::move(entry)});
+      effects.push_back(Deliver{chosen_, std::move(entry), *chain_at(chosen_)});
     } else if (auto* run = effects.empty() ? nullptr : std::get_if<DeliverFromLog>(&effects.back());
                run != nullptr && run->last.next() == chosen_) {
       run->last = chosen_;

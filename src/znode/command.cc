@@ -201,22 +201,41 @@ Bytes encode_command(const Command& command) {
   return out.take();
 }
 
-Result<Command> decode_command(ByteView bytes) {
+namespace {
+
+// `known` are the bytes of the identities that `command` holds already: most commands of a batch
+// come from the same few.
+Status decode_into(ByteView bytes, Command& command, ByteView& known) {
   ByteReader in(bytes);
-  Command command;
   command.session = SessionId(in.i64());
   command.generation = Generation(in.u32());
   command.sequence = Sequence(in.u64());
-  for (std::uint16_t n = in.u16(); n > 0 && in.ok(); --n) {
-    zkwire::Id id;
-    id.scheme = std::string(in.sized());
-    id.id = std::string(in.sized());
-    command.identities.push_back(std::move(id));
+  const std::size_t begin = bytes.size() - in.remaining();
+  if (known.empty() || bytes.substr(begin, known.size()) != known) {
+    command.identities.clear();
+    for (std::uint16_t n = in.u16(); n > 0 && in.ok(); --n) {
+      zkwire::Id id;
+      id.scheme = std::string(in.sized());
+      id.id = std::string(in.sized());
+      command.identities.push_back(std::move(id));
+    }
+    known = bytes.substr(begin, bytes.size() - in.remaining() - begin);
+  } else {
+    (void)in.raw(known.size());
   }
   command.request = read_request(in);
   if (!in.done()) {
     return Error{ErrorCode::malformed, "command: malformed"};
   }
+  return {};
+}
+
+}  // namespace
+
+Result<Command> decode_command(ByteView bytes) {
+  Command command;
+  ByteView none;
+  SYNOD_TRY(decode_into(bytes, command, none));
   return command;
 }
 
@@ -233,26 +252,45 @@ Bytes encode_batch(const BatchHeader& header, const std::vector<Bytes>& commands
   return out.take();
 }
 
-Result<Batch> decode_batch(ByteView bytes) {
-  ByteReader in(bytes);
-  Batch batch;
+Result<BatchReader> BatchReader::begin(ByteView bytes) {
+  BatchReader reader(bytes);
+  ByteReader& in = reader.in_;
   if (in.u8() != batch_format) {
     return Error{ErrorCode::malformed, "batch: unknown format"};
   }
-  batch.header.time.millis = in.i64();
-  batch.header.rules = RulesVersion(in.u32());
-  batch.header.switches = Switches::from_bits(in.u32());
-  const std::uint32_t count = in.u32();
-  if (count > in.remaining() / command_size_min) {
+  reader.header_.time.millis = in.i64();
+  reader.header_.rules = RulesVersion(in.u32());
+  reader.header_.switches = Switches::from_bits(in.u32());
+  reader.left_ = in.u32();
+  if (reader.left_ > in.remaining() / command_size_min) {
     return Error{ErrorCode::malformed, "batch: more commands than bytes"};
   }
-  batch.commands.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    SYNOD_TRY_ASSIGN(Command command, decode_command(in.sized()));
-    batch.commands.push_back(std::move(command));
-  }
-  if (!in.done()) {
+  if (reader.left_ == 0 && !in.done()) {
     return Error{ErrorCode::malformed, "batch: malformed"};
+  }
+  return reader;
+}
+
+Result<const Command*> BatchReader::next() {
+  const ByteView bytes = in_.sized();
+  const Status decoded = decode_into(bytes, command_, identities_);
+  if (!decoded.ok()) {
+    identities_ = {};
+    return decoded.error();
+  }
+  if (--left_ == 0 && !in_.done()) {
+    return Error{ErrorCode::malformed, "batch: malformed"};
+  }
+  return &command_;
+}
+
+Result<Batch> decode_batch(ByteView bytes) {
+  SYNOD_TRY_ASSIGN(BatchReader reader, BatchReader::begin(bytes));
+  Batch batch;
+  batch.header = reader.header();
+  while (!reader.at_end()) {
+    SYNOD_TRY_ASSIGN(const Command* command, reader.next());
+    batch.commands.push_back(*command);
   }
   return batch;
 }
