@@ -165,12 +165,18 @@ void Edge::pump() {
   pumping_ = false;
 }
 
-// Items that come in while one is dealt with wait behind it.
-void Edge::process_inbox() {
+// Items that come in while one is dealt with wait behind the others.
+void Edge::process_inbox(std::vector<InboxItem>& items) {
   if (processing_) {
+    for (InboxItem& item : items) {
+      todo_.push_back(std::move(item));
+    }
     return;
   }
   processing_ = true;
+  for (const InboxItem& item : items) {
+    std::visit([this](const auto& i) { process(i); }, item);
+  }
   while (!todo_.empty()) {
     const InboxItem item = std::move(todo_.front());
     todo_.pop_front();

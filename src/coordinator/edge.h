@@ -116,7 +116,7 @@ class Edge {
 
  private:
   void pump();
-  void process_inbox();
+  void process_inbox(std::vector<InboxItem>& items);
   void process(const Applied& item);
   void process(const Fired& item);
   void process(const SessionChanged& item);
@@ -145,7 +145,8 @@ class Edge {
   std::map<std::string, std::uint32_t> per_address_;
   std::map<std::uint64_t, ConnectionId> openings_;  // by nonce
   std::map<std::uint64_t, ConnectionId> tickets_;
-  std::deque<InboxItem> todo_;
+  std::deque<InboxItem> todo_;  // came while others were dealt with
+  std::vector<InboxItem> spare_items_;
   std::vector<ConnectionId> ready_;
   std::vector<ConnectionId> dirty_;
   std::vector<SessionId> touched_;  // since the last Touch was sent
@@ -167,21 +168,21 @@ class Edge {
 template <typename F>
 void Edge::with_state(F f) {
   for (;;) {
-    std::vector<InboxItem> items;
+    std::vector<InboxItem> items = std::move(spare_items_);
+    items.clear();
     {
       const ports::ReadHold hold(shared_.gate, options_.index);
       Inbox& inbox = shared_.inboxes[options_.index];
       if (inbox.items.empty()) {
         f(std::as_const(shared_.state));
         inbox.watched = !watches_.empty();
+        spare_items_ = std::move(items);
         return;
       }
       items.swap(inbox.items);
     }
-    for (InboxItem& item : items) {
-      todo_.push_back(std::move(item));
-    }
-    process_inbox();
+    process_inbox(items);
+    spare_items_ = std::move(items);  // its memory is used again
   }
 }
 

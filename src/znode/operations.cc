@@ -346,7 +346,7 @@ zkwire::Code Applier::set_data(const zkwire::SetDataRequest& request, zkwire::Mu
       });
     });
   }
-  tree.set_data(request.path, request.data, [this](Node& n) {
+  tree.set_data(request.path, *node, request.data, [this](Node& n) {
     n.mzxid = zxid_;
     n.mtime = header_.time.millis;
     n.version = next_version(n.version);

@@ -130,7 +130,11 @@ class Tree {
   // Both at once, for the price of one.
   template <typename Edit>
   void set_data(std::string_view path, zkwire::Buffer data, Edit edit_node) {
-    edit(path, [&](Node& node) {
+    set_data(path, *find_mutable(path), std::move(data), edit_node);
+  }
+  template <typename Edit>
+  void set_data(std::string_view path, const Node& found, zkwire::Buffer data, Edit edit_node) {
+    edit(path, found, [&](Node& node) {
       replace_data(node, std::move(data));
       edit_node(node);
     });
@@ -139,7 +143,12 @@ class Tree {
   // Any of the numbers of the stat: `edit` gets the node and changes nothing else.
   template <typename Edit>
   void edit(std::string_view path, Edit edit_node) {
-    Node* node = find_mutable(path);
+    edit(path, *find_mutable(path), edit_node);
+  }
+  // The same for a node that was found: `found` is find(path).
+  template <typename Edit>
+  void edit(std::string_view path, const Node& found, Edit edit_node) {
+    Node* node = const_cast<Node*>(&found);  // NOLINT: our own node
     before(path, node);
     const std::uint64_t path_hash = hash_of_path(path);
     digest_ -= node_digest(path_hash, *node);
