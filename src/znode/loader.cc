@@ -6,6 +6,7 @@ namespace synod::znode {
 namespace {
 
 constexpr std::size_t acl_entry_size_min = 12;
+constexpr std::uint8_t node_flags = 3;  // null data, an access list of its own
 // A record holds one node: far less than this, but for damage.
 constexpr std::uint32_t record_size_max = 64U << 20;
 
@@ -125,7 +126,7 @@ Status Loader::node(ByteReader& in) {
   } else {
     acl = zkwire::open_acl();
   }
-  if (!in.done() || (node.data_null && !node.data.empty())) {
+  if (!in.done() || (flags & ~node_flags) != 0 || (node.data_null && !node.data.empty())) {
     return malformed("node");
   }
   return place(path, std::move(node), acl);
