@@ -51,7 +51,9 @@ class SimFile final : public ports::File {
     }
     for (std::size_t i = 0; i < flushed; ++i) {
       if (changes[i].kind == SimDisk::FileChange::Kind::size) {
-        medium.resize(changes[i].size);
+        if (!changes[i].dropped) {
+          medium.resize(changes[i].size);
+        }
       } else if (!changes[i].dropped) {
         medium.write(changes[i].lands_at, changes[i].data);
       }

@@ -119,6 +119,8 @@ class SimDisk final : public ports::Disk {
   // Flips a drawn bit of a drawn file that is not empty and whose path starts with the prefix;
   // returns where, or "" if there is none.
   std::string flip_any_bit(const std::string& prefix);
+  // What readers would see in the files whose paths start so: for checkers. Costs no time.
+  std::vector<std::pair<std::string, Bytes>> peek(const std::string& prefix) const;
   // Forgets everything: a new disk in the old one's place.
   void wipe();
 
@@ -153,6 +155,7 @@ class SimDisk final : public ports::Disk {
   void settle_file(Node& node, Instant at);
   void settle_names(Node& node, Instant at);
   void settle_tree(Node& node, Instant at);
+  void lose_subset(Node& node);
   void keep_subset(Node& node, const std::vector<FileChange>& changes);
   void cut_file(Node& node, Instant at);
   void cut_names(Node& node, Instant at);

@@ -39,18 +39,46 @@ Status SimDisk::flush(Node& node) {
   flushed.kind = FileChange::Kind::flush;
   flushed.start = clock_.now();
   spend_flush();
-  if (strikes(faults_.flush_fails_once_in)) {
-    // The pages count as clean from now on: no later flush writes them.
-    keep_subset(node, node.changes);
-    node.base = node.seen;
-    node.changes.clear();
-    return Error{ErrorCode::io, "flush failed"};
-  }
   flushed.end = clock_.now();
   flushed.owner = clock_.owner();
+  const bool failed = strikes(faults_.flush_fails_once_in);
+  if (failed) {
+    lose_subset(node);
+  }
   node.changes.push_back(std::move(flushed));
   settle_file(node, clock_.settled());
+  if (failed) {
+    return Error{ErrorCode::io, "flush failed"};
+  }
   return powered_ ? Status() : Error{ErrorCode::io, "the power is gone"};
+}
+
+// A flush that fails: of what no flush before covers, the medium gets a subset, and the pages count
+// as clean from then on, so that no later flush writes the rest.
+void SimDisk::lose_subset(Node& node) {
+  std::size_t covered = node.changes.size();
+  while (covered > 0 && node.changes[covered - 1].kind != FileChange::Kind::flush) {
+    --covered;
+  }
+  const std::vector<FileChange> unflushed(
+      node.changes.begin() + static_cast<std::ptrdiff_t>(covered), node.changes.end());
+  node.changes.resize(covered);
+  const std::uint64_t kept_of_four = prng_.below(5);
+  for (const FileChange& change : unflushed) {
+    std::size_t done = 0;
+    do {
+      FileChange part = change;
+      const std::uint64_t at = change.lands_at + done;
+      const std::size_t size = std::min(change.data.size() - done,
+                                        sector_size_ - static_cast<std::size_t>(at % sector_size_));
+      part.offset = change.offset + done;
+      part.lands_at = at;
+      part.data = change.data.substr(done, size);
+      part.dropped = change.dropped || !prng_.chance(kept_of_four, 4);
+      node.changes.push_back(std::move(part));
+      done += size;
+    } while (done < change.data.size());
+  }
 }
 
 Status SimDisk::truncate(Node& node, std::uint64_t size) {
@@ -81,7 +109,9 @@ void SimDisk::settle_file(Node& node, Instant at) {
     const FileChange& change = node.changes[i];
     if (change.kind == FileChange::Kind::size) {
       node.base.resize(change.size);
-      node.medium.resize(change.size);
+      if (!change.dropped) {
+        node.medium.resize(change.size);
+      }
     } else if (change.kind == FileChange::Kind::write) {
       node.base.write(change.offset, change.data);
       if (!change.dropped) {
@@ -121,7 +151,7 @@ void SimDisk::keep_subset(Node& node, const std::vector<FileChange>& changes) {
   std::uint64_t size = node.medium.size();
   for (const FileChange& change : changes) {
     if (change.kind == FileChange::Kind::size) {
-      if (prng_.chance(kept_of_four, 4)) {
+      if (!change.dropped && prng_.chance(kept_of_four, 4)) {
         node.medium.resize(std::min(node.medium.size(), change.size));
         size = change.size;
       }
@@ -286,9 +316,26 @@ std::string SimDisk::flip_any_bit(const std::string& prefix) {
     return "";
   }
   const std::string& path = paths[prng_.below(paths.size())];
-  const std::uint64_t offset = prng_.below(find(path)->seen.size());
+  std::uint64_t offset = prng_.below(find(path)->seen.size());
+  // Most of a log is zeros filled ahead: look for something that was written.
+  for (int tries = 0; tries < 64 && find(path)->seen.read(offset, 1) == Bytes(1, '\0'); ++tries) {
+    offset = prng_.below(find(path)->seen.size());
+  }
   flip_bit(path, offset, static_cast<unsigned>(prng_.below(8)));
   return path + " at " + std::to_string(offset);
+}
+
+std::vector<std::pair<std::string, Bytes>> SimDisk::peek(const std::string& prefix) const {
+  std::vector<std::string> paths;
+  collect_files(*root_, "", paths);
+  std::vector<std::pair<std::string, Bytes>> files;
+  for (const std::string& path : paths) {
+    if (path.starts_with(prefix)) {
+      const NodePtr node = find(path);
+      files.emplace_back(path, node->seen.read(0, static_cast<std::size_t>(node->seen.size())));
+    }
+  }
+  return files;
 }
 
 void SimDisk::wipe() {
