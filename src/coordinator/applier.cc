@@ -211,7 +211,8 @@ void Applier::apply_batch(znode::BatchReader& batch, Slot slot) {
 void Applier::apply_command(const znode::BatchHeader& header, const znode::Command& command) {
   znode::Effects effects = shared_.state.apply(header, command);
   for (EdgeIndex edge = 0; edge < edges_.size(); ++edge) {
-    if (shared_.inboxes[edge].watched) {
+    const bool deaf = edge > 0 && state_options_.planted == PlantedBug::watch_one_edge_only;
+    if (shared_.inboxes[edge].watched && !deaf) {
       for (const znode::Trigger& trigger : effects.triggers) {
         put(edge, Fired{trigger, effects.outcome.zxid});
       }

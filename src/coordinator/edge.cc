@@ -214,6 +214,9 @@ void Edge::process(const Fired& item) {
   for (const znode::Watcher watcher : receivers) {
     if (EdgeConnection* connection = find(watcher)) {
       connection->deliver(item.trigger, frame);
+      if (options_.planted == PlantedBug::watch_fires_twice) {
+        connection->deliver(item.trigger, frame);
+      }
     }
   }
 }

@@ -96,6 +96,8 @@ void EdgeConnection::touch() {
 
 void EdgeConnection::flush() {
   dirty_ = false;
+  out_.append(late_);
+  late_.clear();
   if (!out_.empty() && phase_ != Phase::closing) {
     stream_->write(std::move(out_));
     out_ = Bytes();
@@ -347,7 +349,12 @@ void EdgeConnection::deliver(const znode::Trigger& trigger, const Bytes& frame) 
       !znode::permits(*trigger.acl, zkwire::perm::read, identities_, edge_.switches())) {
     return;
   }
-  put(frame);
+  if (edge_.options().planted == PlantedBug::watch_after_reply) {
+    late_.append(frame);
+    mark_dirty();
+  } else {
+    put(frame);
+  }
   ++sent_;
   ++edge_.stats().sent;
   if (stream_->buffered() + out_.size() > edge_.options().events_unread_bytes_max) {

@@ -118,6 +118,7 @@ class EdgeConnection final : public ports::StreamHandler {
   std::string address_;
   zkwire::FrameReader frames_;
   Bytes out_;
+  Bytes late_;  // planted: events that wait behind the replies
   Phase phase_ = Phase::fresh;
   bool paused_ = false;
   bool dirty_ = false;

@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/instant.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "coordinator/messages.h"
 #include "coordinator/zoo_config.h"
 
@@ -39,6 +40,7 @@ struct EdgeOptions {
   std::string version = "0.1.0";
   // key=value lines of conf.
   std::vector<std::pair<std::string, std::string>> configuration;
+  PlantedBug planted = PlantedBug::none;  // simulator and tests only
 };
 
 // As the configuration says. Precondition: complete_zoo_config succeeded.

@@ -1,5 +1,6 @@
 // What an Edge does with each kind of request.
 #include <algorithm>
+#include <limits>
 
 #include "base/check.h"
 #include "coordinator/authentication.h"
@@ -41,6 +42,7 @@ struct ReadContext {
   Edge::ConnectionId connection;
   SessionId session;
   const std::vector<zkwire::Id>& identities;
+  PlantedBug planted;
   Bytes events;  // frames that come before the reply
 };
 
@@ -78,8 +80,11 @@ void catch_up(ReadContext& context, zkwire::EventType type, const std::string& p
       zkwire::encode_event(no_zxid, {type, zkwire::KeeperState::sync_connected, path}));
 }
 
-ReadResult set_watches(ReadContext& context, const zkwire::SetWatchesRequest& request) {
+ReadResult set_watches(ReadContext& context, zkwire::SetWatchesRequest request) {
   const znode::Tree& tree = context.state.tree();
+  if (context.planted == PlantedBug::watch_lost_on_reconnect) {
+    request.relative_zxid = std::numeric_limits<std::int64_t>::max();
+  }
   for (const std::string& path : request.data_watches) {
     const znode::Node* node = tree.find(path);
     if (node == nullptr) {
@@ -196,6 +201,16 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
   } else if (pending_.empty()) {
     run_read(header, body);  // it is the head
     sent_reply(heard_);
+  } else if (edge_.options().planted == PlantedBug::read_before_own_write) {
+    Bytes before;
+    std::swap(before, out_);
+    run_read(header, body);
+    std::swap(before, out_);
+    Pending pending;
+    pending.header = header;
+    pending.payload = std::move(before);
+    pending.since = heard_;
+    pending_.push_back(std::move(pending));
   } else {
     Pending pending;
     pending.kind = Pending::Kind::deferred;
@@ -306,8 +321,14 @@ void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body
     }
     zxid = state.last_zxid().value();
     if (request.ok()) {
-      ReadContext context{
-          state, {identities_, edge_.switches()}, edge_.watches(), id_, session_, identities_, {}};
+      ReadContext context{state,
+                          {identities_, edge_.switches()},
+                          edge_.watches(),
+                          id_,
+                          session_,
+                          identities_,
+                          edge_.options().planted,
+                          {}};
       result = read(context, op, request.value());
       events = std::move(context.events);
     }

@@ -123,7 +123,7 @@ void Engine::perform(paxos::RoleChanged&& e) {
   lane_.log().info("engine", "{} ballot={}.{} leader={}{}", text_of(e.role), e.ballot.number,
                    e.ballot.node.value(), e.leader.value(), e.serving ? " serving" : "");
   if (leads && !led) {
-    sessions_.begin(lane_.now());
+    sessions_.begin(session_now());
     unflushed_.clear();
   }
   if (moved) {

@@ -154,6 +154,7 @@ class Engine {
   void fail_syncs();
   void answer_sync(EdgeIndex edge, std::uint64_t ticket, bool ok);
   void tick();
+  Instant session_now() const;
   void lead_on();
 
   ports::Lane& lane_;

@@ -31,7 +31,8 @@ void Engine::take(Touch&& m) {
     for (SessionId session : m.sessions) {
       sessions_.touch(session);
     }
-  } else if (role_.leader != NodeId() && links_ != nullptr) {
+  } else if (role_.leader != NodeId() && links_ != nullptr &&
+             options_.planted != PlantedBug::touches_lost) {
     links_->send(role_.leader, peer::Touched{std::move(m.sessions)});
   }
 }
@@ -165,6 +166,9 @@ void Engine::forward_gathered() {
       forward.commands.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
+    if (options_.planted == PlantedBug::reorder_forwarded) {
+      std::reverse(forward.commands.begin(), forward.commands.end());
+    }
     // If the connection is away they are lost, and the edges send them again when it is back.
     links_->send(role_.leader, std::move(forward));
   }
@@ -266,7 +270,7 @@ void Engine::fail_syncs() {
 
 void Engine::settle_syncs() {
   for (auto it = sync_ready_.begin(); it != sync_ready_.end();) {
-    if (it->slot > applier_.applied()) {
+    if (it->slot > applier_.applied() && options_.planted != PlantedBug::sync_not_awaited) {
       ++it;
       continue;
     }
@@ -295,13 +299,25 @@ void Engine::lead_on() {
   end_turn_soon();
 }
 
+// What the sessions' silence is measured by.
+Instant Engine::session_now() const {
+  switch (options_.planted) {
+    case PlantedBug::expire_by_wall_clock: return Instant() + Duration::millis(lane_.wall().millis);
+    case PlantedBug::expire_early: return lane_.now() + (lane_.now() - Instant());
+    default: return lane_.now();
+  }
+}
+
 void Engine::tick() {
   const Duration interval = options_.tick / 4;
   lane_.after(interval, scope_.wrap([this] { tick(); }));
   if (phase_ != Phase::running || !role_.serving || role_.role != paxos::Role::leader) {
     return;
   }
-  for (SessionId id : sessions_.expired(lane_.now(), interval * 2, shared_.state)) {
+  const bool leaps = options_.planted == PlantedBug::expire_by_wall_clock ||
+                     options_.planted == PlantedBug::expire_early;
+  const Duration step_max = leaps ? interval * 1'000'000 : interval * 2;
+  for (SessionId id : sessions_.expired(session_now(), step_max, shared_.state)) {
     znode::Command command;
     command.session = id;
     command.request = znode::ExpireSession{shared_.state.find_session(id)->generation};

@@ -103,6 +103,10 @@ void Journal::Impl::perform(const FinishSnapshot&) {
     ref = writer_->finish();
     writer_.reset();
   }
+  if (ref.ok() && options_.planted == PlantedBug::snapshot_not_atomic) {
+    report(SnapshotWritten{std::move(ref).value(), {}});
+    return;
+  }
   if (ref.ok()) {
     // Read back past the page cache before anything is removed on its account.
     auto reader = snapshots_->read(ref->id.slot, true);
@@ -211,7 +215,9 @@ void Journal::Impl::perform(const ShortenLog& command) {
   if (!oldest->has_value()) {
     return;  // nothing covers anything
   }
-  const auto removed = log_->remove_through(**oldest, command.keep_slots);
+  const bool early = options_.planted == PlantedBug::purge_too_early;
+  const auto removed = early ? log_->remove_through(log_->state().last, 0)
+                             : log_->remove_through(**oldest, command.keep_slots);
   if (!removed.ok()) {
     lane_.log().warning("journal", "old segments stay: {}", removed.error().message);
   }

@@ -75,8 +75,9 @@ struct Node::Parts {
     });
     for (EdgeIndex i = 0; i < edges.size(); ++i) {
       post(*lanes.edges[i], [this, i, to_engine] {
-        edges[i] = std::make_unique<Edge>(*lanes.edges[i], shared, to_engine,
-                                          edge_options(options.config, i));
+        EdgeOptions edge = edge_options(options.config, i);
+        edge.planted = options.planted;
+        edges[i] = std::make_unique<Edge>(*lanes.edges[i], shared, to_engine, std::move(edge));
       });
     }
     post(*lanes.edges[0], [this] { listen(); });
@@ -88,6 +89,8 @@ struct Node::Parts {
     journal_options.snapshot_directory = options.config.data_dir + "/snapshots";
     journal_options.log = options.log;
     journal_options.planted = options.planted;
+    journal_options.log.planted = options.planted;
+    journal_options.snapshot.planted = options.planted;
     ports::Sender<JournalReport> to_engine(lanes.engine, [this](JournalReport report) {
       if (engine != nullptr) {
         engine->on(std::move(report));

@@ -25,12 +25,18 @@ Acceptor::Acceptor(const Options& options, const Recovered& recovered)
 }
 
 void Acceptor::raise(const Step& step, Ballot ballot) {
+  if (planted_ == PlantedBug::accept_older_ballot && ballot < promised_) {
+    return;
+  }
   SYNOD_CHECK(ballot >= promised_);
   if (ballot == promised_) {
     return;
   }
   promised_ = ballot;
   staged_ = Staged{};
+  if (planted_ == PlantedBug::forget_promise) {
+    return;
+  }
   step.persist(ballot, PromiseRecord{ballot});
 }
 
@@ -216,7 +222,7 @@ void Acceptor::on_accept(const Step& step, NodeId from, const Accept& m) {
     slot = slot.next();
   }
   step.send_durable(from, accepted());
-  choose(step, m.chosen);
+  choose(step, planted_ == PlantedBug::apply_before_chosen ? history_.last() : m.chosen);
 }
 
 void Acceptor::append_own(const Step& step, Entry entry) {

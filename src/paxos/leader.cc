@@ -54,6 +54,11 @@ void Leader::place(const Step& step, Acceptor& acceptor, NodeId peer, const Prom
     progress.adopted = true;
     progress.accepted = std::max(progress.accepted, m.position.last);
     progress.lesson.accept_after(step, peer, m.position.last);
+  } else if (step.options.planted == PlantedBug::count_other_ballot && leads() &&
+             m.position.last >= target) {
+    progress.adopted = true;
+    progress.accepted = std::min(history.last(), m.position.last);
+    progress.lesson.accept_after(step, peer, progress.accepted);
   } else if (!progress.adopted) {
     if (m.chosen > target) {
       step.warn("a follower says that slots are chosen which this ballot does not have");
@@ -138,12 +143,16 @@ void Leader::on_accepted(const Step& step, Acceptor& acceptor, NodeId from, cons
   pump_one(step, acceptor, from, log_first);
 }
 
-bool Leader::chosen_by_quorums(const History& history, Slot slot) const {
+bool Leader::chosen_by_quorums(const Step& step, const History& history, Slot slot) const {
+  if (step.options.planted == PlantedBug::count_minority) {
+    return true;
+  }
+  const bool wiped_counts = step.options.planted == PlantedBug::wiped_voter_votes;
   for (const Membership* membership : history.configurations(history.chosen(), slot)) {
     const bool quorum = membership->quorum([&](const Member& member) {
       auto it = peers_.find(member.node);
       return it != peers_.end() && it->second.adopted && it->second.accepted >= slot &&
-             counts(*membership, member, it->second);
+             (wiped_counts || counts(*membership, member, it->second));
     });
     if (!quorum) {
       return false;
@@ -160,7 +169,7 @@ void Leader::count(const Step& step, Acceptor& acceptor, Slot log_first) {
     }
   }
   for (Slot slot : reached) {
-    if (chosen_by_quorums(acceptor.history(), slot)) {
+    if (chosen_by_quorums(step, acceptor.history(), slot)) {
       acceptor.choose(step, slot);
       break;
     }
@@ -304,7 +313,7 @@ void Leader::try_finish_round(const Step& step, const Acceptor& acceptor) {
         return it != peers_.end() && counts(*membership, member, it->second) &&
                (member.node == self_ || it->second.round >= asked_round_);
       });
-      if (!quorum) {
+      if (!quorum && step.options.planted != PlantedBug::sync_without_quorum) {
         return;
       }
     }

@@ -105,7 +105,7 @@ class Leader {
   void pump(const Step& step, const Acceptor& acceptor, Slot log_first);
   void pump_one(const Step& step, const Acceptor& acceptor, NodeId peer, Slot log_first);
   void count(const Step& step, Acceptor& acceptor, Slot log_first);
-  bool chosen_by_quorums(const History& history, Slot slot) const;
+  bool chosen_by_quorums(const Step& step, const History& history, Slot slot) const;
   void readmit_if_due(const Step& step, Acceptor& acceptor, Slot log_first);
   void begin_round(const Step& step, const Acceptor& acceptor);
   void try_finish_round(const Step& step, const Acceptor& acceptor);

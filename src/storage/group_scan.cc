@@ -96,9 +96,9 @@ Result<FoundGroup> read_group(FileWindow& window, const GroupPlace& place) {
   if (payload.size() < header->payload_size_bytes || crc32c(0, payload) != header->payload_crc) {
     answer.found = Found::bad;
     answer.reason = "group payload fails its checksum";
-    return answer;
+  } else {
+    answer.found = Found::good;
   }
-  answer.found = Found::good;
   answer.header = *header;
   answer.payload = Bytes(payload);
   return answer;

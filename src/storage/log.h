@@ -32,6 +32,7 @@
 #include <string>
 #include <vector>
 
+#include "base/planted.h"
 #include "base/result.h"
 #include "ports/disk.h"
 #include "storage/group.h"
@@ -49,6 +50,7 @@ struct LogOptions {
   std::size_t fill_step_size_bytes = 256 << 10;
   // Fill the next segment ahead of use.
   bool fill_ahead = true;
+  PlantedBug planted = PlantedBug::none;  // simulator and tests only
 };
 
 // A slot as it is read back.

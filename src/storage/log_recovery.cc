@@ -109,7 +109,9 @@ Result<bool> LogRecovery::scan_segment(std::size_t position) {
   place_.offset = 0;
   for (;;) {
     SYNOD_TRY_ASSIGN(const FoundGroup group, read_group(window, place_));
-    if (group.found != Found::good) {
+    const bool torn = group.found == Found::bad && !group.payload.empty();
+    const bool whole = torn && log_.options.planted == PlantedBug::torn_taken_for_whole;
+    if (group.found != Found::good && !whole) {
       return end_of_groups(position, window, group);
     }
     if (auto reason = take(group)) {
@@ -148,6 +150,12 @@ Result<bool> LogRecovery::vouched_for(std::size_t position, FileWindow& window,
 Result<bool> LogRecovery::end_of_groups(std::size_t position, FileWindow& window,
                                         const FoundGroup& found) {
   SYNOD_TRY_ASSIGN(const bool damaged, vouched_for(position, window, found));
+  const bool dropped = log_.options.planted == PlantedBug::corrupt_taken_for_torn;
+  if (damaged && dropped) {
+    answer_.damage.reset();
+    answer_.tail = Tail::torn;
+    return false;
+  }
   if (damaged) {
     return false;
   }

@@ -66,7 +66,9 @@ class Writer final : public SnapshotWriter {
       SYNOD_TRY(write(encoder_.chunk(buffer_)));
     }
     SYNOD_TRY(write(encoder_.end()));
-    SYNOD_TRY(file_->flush());
+    if (store_.options.planted != PlantedBug::snapshot_not_atomic) {
+      SYNOD_TRY(file_->flush());
+    }
     SYNOD_TRY(store_.publish(writing_name, encoder_.ref()));
     return encoder_.ref();
   }

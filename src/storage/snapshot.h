@@ -22,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/planted.h"
 #include "base/result.h"
 #include "ports/disk.h"
 
@@ -31,6 +32,7 @@ struct SnapshotOptions {
   std::size_t chunk_size_bytes = 256 << 10;  // of content, before compression
   bool compress = true;                      // zstd, chunk by chunk, where it gains
   std::size_t keep = 2;                      // newest ones that are kept
+  PlantedBug planted = PlantedBug::none;     // simulator and tests only
 };
 
 // What a snapshot is of. `meta` is the caller's (membership, rules version): bytes to be had before

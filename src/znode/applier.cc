@@ -59,18 +59,28 @@ void Applier::sequenced() {
     return;
   }
   const Session& session = found->second;
-  if (command_.generation < session.generation) {
+  const PlantedBug planted = state_.options_.planted;
+  const bool old = command_.generation < session.generation;
+  if (old && planted == PlantedBug::generation_ignored) {
+    take_zxid();
+    perform();
+    return;
+  }
+  if (old) {
     outcome.kind = Outcome::Kind::moved;
     outcome.code = Code::session_moved;
     return;
   }
-  if (command_.generation > session.generation || command_.sequence > session.next_sequence) {
+  const bool ahead = command_.sequence > session.next_sequence;
+  if (ahead && planted == PlantedBug::reorder_forwarded) {
+    edit_session(command_.session, [this](Session& s) { s.next_sequence = command_.sequence; });
+  } else if (command_.generation > session.generation || ahead) {
     outcome.kind = Outcome::Kind::gap;
     outcome.wanted = session.next_sequence;
     return;
   }
   if (command_.sequence < session.next_sequence) {
-    if (state_.options_.planted != PlantedBug::repeat_forwarded_write) {
+    if (planted != PlantedBug::repeat_forwarded_write) {
       outcome.kind = Outcome::Kind::repeat;
       return;
     }
@@ -165,7 +175,9 @@ void Applier::end_session(SessionEffect::Kind kind) {
   // remove_node takes each path out of the set.
   const std::set<std::string> ephemerals = found->second.ephemerals;
   for (const std::string& path : ephemerals) {
-    remove_node(path);
+    if (state_.options_.planted != PlantedBug::ephemerals_kept) {
+      remove_node(path);
+    }
   }
   const Session& session = found->second;
   effects_.sessions.push_back({kind, command_.session, session.generation, session.timeout_ms});

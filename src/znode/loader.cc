@@ -85,6 +85,9 @@ Status Loader::session(ByteReader& in) {
   session.timeout_ms = in.i32();
   session.password = Bytes(in.sized());
   session.nonce = in.u64();
+  if (state_.options_.planted == PlantedBug::restore_forgets_sequence) {
+    session.next_sequence = Sequence(1);
+  }
   const bool in_order =
       levels_.empty() && (state_.sessions_.empty() || state_.sessions_.rbegin()->first < id);
   if (!in.done() || !in_order) {
@@ -108,6 +111,9 @@ Status Loader::node(ByteReader& in) {
   node.version = in.i32();
   node.cversion = in.i32();
   node.aversion = in.i32();
+  if (state_.options_.planted == PlantedBug::counters_reset_on_restore) {
+    node.cversion = 0;
+  }
   node.data = Bytes(in.sized());
   node.data_null = (flags & 1) != 0;
   zkwire::AclList acl;
@@ -176,11 +182,13 @@ Status Loader::trailer(ByteReader& in) {
   const std::uint64_t nodes = in.u64();
   const std::uint64_t sessions = in.u64();
   const std::uint64_t digest = in.u64();
+  const bool damages = state_.options_.planted == PlantedBug::restore_forgets_sequence ||
+                       state_.options_.planted == PlantedBug::counters_reset_on_restore;
   if (!in.done() || levels_.empty()) {
     return malformed("trailer");
   }
   if (nodes != state_.tree_.nodes() || sessions != state_.sessions_.size() ||
-      digest != state_.digest()) {
+      (digest != state_.digest() && !damages)) {
     return Error{ErrorCode::corrupt, "snapshot: its digest does not agree with its content"};
   }
   return {};

@@ -115,7 +115,9 @@ zkwire::Code Applier::multi(const zkwire::MultiRequest& request, zkwire::MultiRe
     }
     return Code::ok;
   }
-  roll_back();
+  if (state_.options_.planted != PlantedBug::multi_not_atomic) {
+    roll_back();
+  }
   effects_.triggers.clear();
   // What came before has code 0, what came after was not tried: the outer code stays 0.
   for (std::size_t i = 0; i < failed; ++i) {
@@ -299,7 +301,10 @@ void Applier::remove_node(const std::string& path) {
   }
   const Node* parent_node = tree.find(parent);
   const std::int64_t old_pzxid = parent_node->pzxid;
-  tree.edit(parent, [this](Node& n) { n.pzxid = zxid_; });
+  tree.edit(parent, [this](Node& n) {
+    n.pzxid = zxid_;
+    n.cversion += state_.options_.planted == PlantedBug::other_rules ? 1 : 0;
+  });
   trigger(zkwire::EventType::node_deleted, path, acl);
   trigger(zkwire::EventType::node_children_changed, parent, tree.acl_of(*parent_node));
   if (!undoable_) {
@@ -331,7 +336,8 @@ zkwire::Code Applier::set_data(const zkwire::SetDataRequest& request, zkwire::Mu
   if (!may(*node, zkwire::perm::write)) {
     return Code::no_auth;
   }
-  if (!version_fits(request.version, node->version)) {
+  if (!version_fits(request.version, node->version) &&
+      state_.options_.planted != PlantedBug::version_ignored) {
     return Code::bad_version;
   }
   const std::int64_t mzxid = node->mzxid;

@@ -166,7 +166,9 @@ void State::begin_snapshot() {
   trailer.u64(sessions_.size());
   trailer.u64(digest());
   cursor_ = std::make_unique<SnapshotCursor>(tree_, header.take(), trailer.take());
-  tree_.observe(cursor_.get());
+  if (options_.planted != PlantedBug::fuzzy_snapshot) {
+    tree_.observe(cursor_.get());
+  }
 }
 
 Bytes State::next_slice(std::size_t size_max) {
