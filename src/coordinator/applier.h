@@ -66,6 +66,9 @@ class Applier {
   void restore(znode::State state, Slot slot, paxos::Chain chain,
                const paxos::Membership& membership);
 
+  // The founders, as soon as they are known: on an empty disk that is later than recovery.
+  void found(paxos::Membership founders) { membership_ = std::move(founders); }
+
   Slot applied() const { return applied_; }
   paxos::Chain chain() const { return chain_; }
   const paxos::Membership& membership() const { return membership_; }

@@ -86,6 +86,9 @@ void Engine::step(const paxos::Event& event) {
   paxos::Effects effects;
   trace(lane_.log(), "paxos", ">", event);
   core_->step(event, effects);
+  if (applier_.membership().empty()) {  // it began on an empty disk
+    applier_.found(paxos::Membership(core_->identity().founders));
+  }
   for (paxos::Effect& effect : effects) {
     trace(lane_.log(), "paxos", "<", effect);
     perform(effect);

@@ -247,6 +247,23 @@ TEST(Restart, AWipedMemberVotesAgainWhenItHasCaughtUp) {
   EXPECT_EQ(e.missing(3), "");
 }
 
+// The founders are not known yet when a node recovers an empty disk; its snapshots name them all
+// the same, as those of a node do that has restarted since.
+TEST(Restart, SnapshotsAreTheSameFileOnWhoHasRestartedAndWhoHasNot) {
+  RestartedEnsemble e(11, 3);
+  e.start_all();
+  e.start_client();
+  ASSERT_TRUE(e.write_more(50));
+  e.restart(1);
+  ASSERT_TRUE(e.write_more(300));
+  ASSERT_TRUE(e.settle());
+  e.world().run_for(Duration::seconds(5));
+  const auto of_first = e.machine(1).disk().peek("/data/snapshots/snapshot-");
+  ASSERT_FALSE(of_first.empty());
+  EXPECT_EQ(of_first, e.machine(2).disk().peek("/data/snapshots/snapshot-"));
+  EXPECT_EQ(of_first, e.machine(3).disk().peek("/data/snapshots/snapshot-"));
+}
+
 TEST(Restart, ThePowerOfAllGoesAtOnce) {
   for (std::uint64_t seed = 100; seed < 106; ++seed) {
     RestartedEnsemble e(seed, 3);
