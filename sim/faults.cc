@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace synod::sim {
+namespace {
+
+constexpr Duration short_life = Duration::seconds(3);
+constexpr int exits_max = 6;
+
+}  // namespace
 
 Faults::Faults(World& world, std::vector<SimMachine*> targets, std::vector<SimMachine*> others,
                FaultOptions options, Start start)
@@ -42,10 +48,17 @@ void Faults::start(SimMachine& machine) {
   if (process(machine) == nullptr) {
     SimProcess& started = start_(machine);
     processes_[machine.name()] = &started;
-    started.on_end([this, &machine](SimProcess& ended) {
-      if (ended.status()->code && machine.powered()) {
-        start_later(machine, Duration::millis(prng_.between(50, 500)));
+    started.on_end([this, &machine, since = world_.now()](SimProcess& ended) {
+      if (!ended.status()->code || !machine.powered()) {
+        return;
       }
+      // One that cannot live with its disk is given another, as it asks for.
+      int& exits = exits_[machine.name()];
+      exits = world_.now() - since < short_life ? exits + 1 : 1;
+      if (options_.operator_replaces && exits >= exits_max && replace_disk(machine)) {
+        exits = 0;
+      }
+      start_later(machine, Duration::millis(prng_.between(50, 500)));
     });
   }
 }
@@ -87,6 +100,7 @@ void Faults::calm() {
   world_.network().heal_all();
   for (SimMachine* machine : targets_) {
     machine->disk().faults() = {};
+    machine->disk().set_capacity(DiskOptions{}.capacity_bytes);
     start(*machine);
     machine->disk().lose_power_at_operation(0);
     if (SimProcess* running = process(*machine)) {
@@ -113,15 +127,33 @@ void Faults::strike() {
       {"slow_disk", options_.slow_disk, &Faults::slow_disk},
       {"slow_link", options_.slow_link, &Faults::slow_link},
       {"take_turns", options_.take_turns, &Faults::take_turns},
+      {"flap", options_.flap, &Faults::flap},
+      {"jump_clock", options_.jump_clock, &Faults::jump_clock},
+      {"fail_flush", options_.fail_flush, &Faults::fail_flush},
+      {"fail_io", options_.fail_io, &Faults::fail_io},
+      {"full_disk", options_.full_disk, &Faults::full_disk},
+      {"corrupt", options_.corrupt, &Faults::corrupt},
+      {"lost_writes", options_.lost_writes, &Faults::lost_writes},
       {"wipe", options_.wipe, &Faults::wipe},
       {"depose", options_.depose, &Faults::depose},
+      {"usurp", options_.usurp, &Faults::usurp},
+      {"amnesia", options_.amnesia, &Faults::amnesia},
       {"shuffle_disks", options_.shuffle_disks, &Faults::shuffle_disks},
   };
   std::uint64_t sum = 0;
   for (const Kind& kind : kinds) {
     sum += kind.weight;
   }
+  if (sum == 0) {
+    return;
+  }
   std::uint64_t draw = prng_.below(sum);
+  // Its own draws, so that skipping it does not change the others.
+  Prng own = prng_.fork();
+  if (!counts_strike()) {
+    return;
+  }
+  std::swap(own, prng_);
   for (const Kind& kind : kinds) {
     if (draw < kind.weight) {
       ++counts_[kind.name];
@@ -130,10 +162,17 @@ void Faults::strike() {
       } else {
         world_.network().break_any_stream();
       }
-      return;
+      break;
     }
     draw -= kind.weight;
   }
+  std::swap(own, prng_);
+}
+
+// False: this one is left out.
+bool Faults::counts_strike() {
+  ++strikes_;
+  return strikes_ <= options_.strikes_max && options_.skipped.count(strikes_) == 0;
 }
 
 void Faults::kill() {
@@ -250,19 +289,6 @@ void Faults::take_turns() {
       }
     }
   });
-}
-
-// Of what was acknowledged a quorum has one copy less from now on; a second wipe before the first
-// one has been made good would be more than is promised to be survived.
-void Faults::wipe() {
-  if (!wiped_) {
-    wiped_ = true;
-    SimMachine& machine = draw_target();
-    world_.note("wipe " + machine.name());
-    machine.power_off();
-    machine.disk().wipe();
-    start_later(machine, draw_span(options_.outage_max));
-  }
 }
 
 void Faults::slow_disk() {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,13 +38,32 @@ struct FaultOptions {
   std::uint64_t slow_disk = 8;
   std::uint64_t slow_link = 4;
   std::uint64_t take_turns = 8;
-  std::uint64_t wipe = 0;  // a disk is replaced by an empty one: once in a run
+  std::uint64_t flap = 0;        // a link comes and goes many times
+  std::uint64_t jump_clock = 0;  // a calendar clock leaps by up to an hour
+  // Disks that fail for a while, and are honest otherwise.
+  std::uint64_t fail_flush = 0;  // flushes end in EIO; some of what they held is lost
+  std::uint64_t fail_io = 0;     // reads and writes end in EIO
+  std::uint64_t full_disk = 0;
+  // One machine of a run at most has its disk replaced by an empty one, corrupted, or lied to.
+  std::uint64_t wipe = 0;
+  std::uint64_t corrupt = 0;      // bits flip in what was written long ago or just now
+  std::uint64_t lost_writes = 0;  // writes land elsewhere or nowhere, and the flush says yes
   // Aimed ones; they need to be told who leads, or of answers.
   std::uint64_t depose = 0;
+  std::uint64_t usurp = 0;
+  std::uint64_t amnesia = 0;        // takes the one wipe of a run
   std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
   // The whole room goes dark right after an answer to a client, once in so many answers.
   std::uint64_t dark_once_in = 0;
   Duration outage_max = Duration::millis(3000);
+  // Where the log lies: what `corrupt` aims at.
+  std::string corrupted_prefix = "/";
+  // The victim's disk is replaced by an empty one when its process ends again and again.
+  bool operator_replaces = true;
+  // For a seed that fails, to find out what of it matters: strikes by their number, from 1, that do
+  // nothing, and after how many the storm is over.
+  std::set<std::uint64_t> skipped;
+  std::uint64_t strikes_max = UINT64_MAX;
 };
 
 class Faults {
@@ -67,6 +87,22 @@ class Faults {
   SimProcess* process(const SimMachine& machine) const;
   // How often each kind struck.
   const std::map<std::string, int>& counts() const { return counts_; }
+  // How many strikes there were, those that were skipped among them.
+  std::uint64_t strikes() const { return strikes_; }
+  // Replaces the victim's disk by an empty one, as an operator does who is told that it is damaged.
+  // The one machine whose disk may have lost or changed what it was given; nullptr: none.
+  const SimMachine* victim() const { return victim_; }
+  // False if this machine is not the victim.
+  bool replace_disk(SimMachine& machine);
+
+  // faults_partial.cc: the partial partitions of the Omni-Paxos paper, each with a node in its
+  // midst that a quorum can reach. The storm must be empty meanwhile.
+  enum class Partial { quorum_loss, constrained, chained };
+  static constexpr Duration partial_lag = Duration::millis(1500);
+  // Begins it and returns the node in the midst; nullptr if nobody leads.
+  SimMachine* begin_partial(Partial kind);
+  // The node that leads; nullptr if none does, or nobody can tell.
+  SimMachine* leader() const;
 
  private:
   void next();
@@ -87,14 +123,32 @@ class Faults {
   void slow_disk();
   void slow_link();
   void take_turns();
+
+  // faults_disk.cc
+  void fail_flush();
+  void fail_io();
+  void full_disk();
+  void corrupt();
+  void lost_writes();
   void wipe();
+  void flap();
+  void flap_on(const std::string& a, const std::string& b, std::int64_t times);
+  void jump_clock();
+  SimMachine* draw_victim();
 
   // faults_aimed.cc
   void depose();
   void await_successor(SimMachine& old, Instant until);
   void end_successor(SimMachine& old, SimMachine& successor);
   void shuffle_disks();
+  void usurp();
+  void await_usurped(SimMachine& old, Instant until);
+  void restore_middle(SimMachine& old, SimMachine& successor);
+  void amnesia();
+  void amnesia_strikes(SimMachine& away, SimMachine& wiped);
+  void cut_off(SimMachine& machine);
   void heal(SimMachine& machine);
+  bool counts_strike();
 
   World& world_;
   Prng prng_;
@@ -106,11 +160,15 @@ class Faults {
   std::function<bool(const SimProcess&)> leads_;
   bool calm_ = true;
   bool deposing_ = false;
+  std::uint64_t strikes_ = 0;
+  // The one whose disk may lose what it was given.
+  SimMachine* victim_ = nullptr;
   bool wiped_ = false;
   SimMachine* quick_ = nullptr;                   // whose disk is quick while the others are slow
   Instant dark_after_;                            // not again before
   std::map<std::string, SimProcess*> processes_;  // by machine name
   std::map<std::string, int> counts_;
+  std::map<std::string, int> exits_;  // one soon after the other
 };
 
 }  // namespace synod::sim

@@ -19,27 +19,36 @@ void Faults::heal(SimMachine& machine) {
   }
 }
 
+SimMachine* Faults::leader() const {
+  for (SimMachine* machine : targets_) {
+    const SimProcess* running = process(*machine);
+    if (leads_ && running != nullptr && leads_(*running)) {
+      return machine;
+    }
+  }
+  return nullptr;
+}
+
+// From its peers, not from its clients.
+void Faults::cut_off(SimMachine& machine) {
+  for (SimMachine* other : targets_) {
+    if (other != &machine) {
+      world_.network().cut_both(machine.name(), other->name());
+    }
+  }
+}
+
 // The leader is cut off from its peers, but not from its clients, whose requests pile up unchosen.
 // Soon after another one leads, that one falls, and the old one comes back with what it has.
 void Faults::depose() {
-  if (deposing_ || !leads_) {
+  SimMachine* machine = leader();
+  if (deposing_ || machine == nullptr) {
     return;
   }
-  for (SimMachine* machine : targets_) {
-    const SimProcess* running = process(*machine);
-    if (running == nullptr || !leads_(*running)) {
-      continue;
-    }
-    deposing_ = true;
-    world_.note("depose " + machine->name());
-    for (SimMachine* other : targets_) {
-      if (other != machine) {
-        world_.network().cut_both(machine->name(), other->name());
-      }
-    }
-    await_successor(*machine, world_.now() + successor_max);
-    return;
-  }
+  deposing_ = true;
+  world_.note("depose " + machine->name());
+  cut_off(*machine);
+  await_successor(*machine, world_.now() + successor_max);
 }
 
 void Faults::await_successor(SimMachine& old, Instant until) {
@@ -87,6 +96,107 @@ void Faults::end_successor(SimMachine& old, SimMachine& successor) {
   }
 }
 
+// A leader is cut off until another one is elected. In that very moment whoever elected it loses
+// its power, comes back without it, and finds only the old one; a little later the new one is back,
+// still sure of its ballot. Promises that were not written down are broken here.
+void Faults::usurp() {
+  SimMachine* machine = leader();
+  if (deposing_ || machine == nullptr) {
+    return;
+  }
+  deposing_ = true;
+  world_.note("usurp " + machine->name());
+  cut_off(*machine);
+  await_usurped(*machine, world_.now() + successor_max);
+}
+
+void Faults::await_usurped(SimMachine& old, Instant until) {
+  world_.after(Duration::micros(200), [this, &old, until] {
+    if (calm_) {
+      deposing_ = false;
+      return;
+    }
+    for (SimMachine* machine : targets_) {
+      const SimProcess* running = process(*machine);
+      if (machine != &old && running != nullptr && leads_(*running)) {
+        restore_middle(old, *machine);
+        return;
+      }
+    }
+    if (world_.now() < until) {
+      await_usurped(old, until);
+    } else {
+      deposing_ = false;
+      heal(old);
+    }
+  });
+}
+
+void Faults::restore_middle(SimMachine& old, SimMachine& successor) {
+  deposing_ = false;
+  if (prng_.chance(1, 2)) {
+    // Or all that the old one has said meanwhile arrives just now.
+    heal(old);
+    return;
+  }
+  cut_off(successor);
+  for (SimMachine* machine : targets_) {
+    if (machine != &old && machine != &successor) {
+      machine->power_off();
+      start_later(*machine, Duration::millis(prng_.between(5, 60)));
+      world_.network().heal(old.name(), machine->name());
+      world_.network().heal(machine->name(), old.name());
+    }
+  }
+  world_.after(Duration::millis(prng_.between(100, 900)), [this, &old, &successor] {
+    if (!calm_) {
+      heal(successor);
+      heal(old);
+    }
+  });
+}
+
+// What was chosen without one of them is on the disks of the others; one of those is replaced by an
+// empty one and the rest goes away, just as the one that knows nothing comes back.
+void Faults::amnesia() {
+  if (victim_ != nullptr || targets_.size() < 3) {
+    return;
+  }
+  SimMachine& away = draw_target();
+  SimMachine* wiped = draw_victim();
+  if (wiped == nullptr || wiped == &away) {
+    return;
+  }
+  wiped_ = true;
+  cut_off(away);
+  world_.after(Duration::millis(prng_.between(500, 4000)),
+               [this, &away, wiped] { amnesia_strikes(away, *wiped); });
+}
+
+void Faults::amnesia_strikes(SimMachine& away, SimMachine& wiped) {
+  if (calm_) {
+    return;
+  }
+  world_.note(fmt::format("amnesia of {} while {} knows nothing", wiped.name(), away.name()));
+  wiped.power_off();
+  wiped.disk().wipe();
+  start_later(wiped, Duration::millis(prng_.between(5, 200)));
+  heal(away);
+  std::size_t kept = 2;
+  const std::size_t quorum = targets_.size() / 2 + 1;
+  for (SimMachine* machine : targets_) {
+    if (machine == &away || machine == &wiped) {
+      continue;
+    }
+    if (kept < quorum) {
+      ++kept;
+    } else if (SimProcess* running = process(*machine)) {
+      running->kill();
+      start_later(*machine, Duration::millis(prng_.between(1000, 4000)));
+    }
+  }
+}
+
 void Faults::shuffle_disks() {
   quick_ = prng_.chance(1, 4) ? nullptr : &draw_target();
   const std::int64_t slowness = std::int64_t{1} << prng_.between(3, 6);
@@ -102,6 +212,10 @@ void Faults::shuffle_disks() {
 void Faults::answered() {
   if (calm_ || options_.dark_once_in == 0 || world_.now() < dark_after_ ||
       !prng_.chance(1, options_.dark_once_in)) {
+    return;
+  }
+  if (!counts_strike()) {
+    dark_after_ = world_.now() + Duration::seconds(1);
     return;
   }
   ++counts_["dark"];

@@ -14,8 +14,9 @@ struct Verdict {
   std::uint64_t digest = 0;           // equal for equal seeds
   std::uint64_t events = 0;
   Duration simulated;
-  std::string parameters;  // what the seed drew, for the report
-  std::string summary;     // how much was done, how many faults of each kind
+  std::uint64_t strikes = 0;  // of the storm
+  std::string parameters;     // what the seed drew, for the report
+  std::string summary;        // how much was done, how many faults of each kind
 
   bool good() const { return findings.empty(); }
 };

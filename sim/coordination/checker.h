@@ -10,6 +10,9 @@
 //            in the order in which they were sent, each once
 //   watches  every watch fires once, for the first change after it was set, and its event comes
 //            before any reply that could show the change
+//   fifo     a session's writes take effect in the order of sending; a connection loses a suffix
+//   sessions  none ends before its timeout since it was heard
+//   linear   a second opinion: registers by themselves, with zxids hidden (linear.h)
 //   ephemerals  they are there as long as their session is known to live, and gone with it
 //
 // The workload keeps to what these can judge: see workload.h.
@@ -43,6 +46,9 @@ void check_replies(const History& history, Model& model, Findings& findings);
 void check_keys(const History& history, Findings& findings);
 void check_watches(const History& history, const Model& model, Findings& findings);
 void check_ephemerals(const History& history, Findings& findings);
+void check_fifo(const History& history, Findings& findings);
+void check_sessions(const History& history, Findings& findings);
+void check_linear(const History& history, Findings& findings);
 
 // All of them.
 Findings check_history(const History& history);

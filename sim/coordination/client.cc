@@ -180,6 +180,7 @@ void Client::heard_greeting(ByteView body) {
   state_ = State::ready;
   Step step = make_step(Step::Kind::connected);
   step.fresh = fresh;
+  step.timeout_ms = response->timeout_ms;
   history_.add(std::move(step));
   send_watches();
   listener_.on_ready();

@@ -50,6 +50,7 @@ struct Step {
   std::uint64_t connection = 0;
   std::size_t operation = 0;
   bool fresh = false;
+  std::int32_t timeout_ms = 0;  // connected: as the server granted
   std::int64_t zxid = 0;  // event and watches_done: of the header; watches_sent: relative_zxid
   zkwire::WatcherEvent event;
 };
@@ -58,6 +59,10 @@ struct History {
   std::vector<Step> steps;
   std::vector<Operation> operations;
   std::uint64_t connection_next = 1;
+  // Everything was read once, after a sync, when nobody wrote any more.
+  bool audited = false;
+  // From here on nothing went wrong any more, and nobody but the clients themselves ended anything.
+  std::optional<Instant> calm_from;
   // What a client itself found wrong: a reply out of order, bytes that do not decode.
   std::vector<std::string> complaints;
   // Told of every operation whose answer came, from within the client's turn.

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "sim/coordination/checker.h"
+#include "sim/coordination/parameters.h"
+#include "sim/coordination/prober.h"
 #include "sim/coordination/workload.h"
 #include "sim/faults.h"
 #include "sim/network.h"
@@ -17,93 +20,9 @@ namespace {
 constexpr Duration ready_max = Duration::seconds(30);
 // After the last fault: elections, stale connections, sessions that end, then all is well again.
 constexpr Duration recovery_max = Duration::seconds(40);
-
-struct Parameters {
-  std::string aim = "all";
-  int servers = 3;
-  int clients = 4;
-  int operations = 100;
-  Duration storm;
-  std::int32_t session_timeout_ms = 4000;
-  std::uint64_t snapshot_count = 200;
-  int edge_lanes = 0;
-  NetworkOptions network;
-  FaultOptions faults;
-  std::size_t lane_tasks_max = limits::lane_tasks_max;
-};
-
-// Half of all runs aim at one weakness.
-void aim_faults(Prng& prng, Parameters& p) {
-  switch (prng.below(4)) {
-    case 0:
-      // Answers on a quick network, long before disks have done their work, and then darkness.
-      p.aim = "dark";
-      p.faults = FaultOptions{.power_all = 0};
-      for (std::uint64_t* weight :
-           {&p.faults.kill, &p.faults.power, &p.faults.power_at_operation, &p.faults.pause,
-            &p.faults.isolate, &p.faults.cut_links, &p.faults.slow_disk, &p.faults.take_turns}) {
-        *weight = 0;
-      }
-      p.faults.shuffle_disks = 20;
-      p.faults.gap_max = Duration::millis(prng.between(300, 1500));
-      p.faults.dark_once_in = static_cast<std::uint64_t>(prng.between(1, 8));
-      p.network.latency_max = Duration::micros(prng.between(100, 500));
-      p.storm = Duration::millis(prng.between(8000, 20000));
-      break;
-    case 1:
-      // Histories that diverge: leaders deposed while their clients go on.
-      p.aim = "depose";
-      p.faults.depose = 40;
-      p.faults.gap_max = Duration::millis(prng.between(300, 2500));
-      p.storm = Duration::millis(prng.between(8000, 20000));
-      break;
-    default: break;
-  }
-}
-
-Parameters draw_parameters(Prng prng) {
-  Parameters p;
-  p.servers = prng.chance(1, 4) ? 5 : 3;
-  p.clients = static_cast<int>(prng.between(2, 4));
-  p.operations = static_cast<int>(prng.between(60, 160));
-  p.storm = Duration::millis(prng.between(3000, 15000));
-  p.snapshot_count = prng.chance(1, 3) ? 100'000 : 20 + prng.below(300);
-  p.edge_lanes = static_cast<int>(prng.below(3));
-  p.session_timeout_ms = static_cast<std::int32_t>(prng.between(1500, 5000));
-  p.network.latency_max = Duration::micros(prng.between(100, 5000));
-  p.network.chunk_lost_once_in = prng.chance(1, 3) ? 50 + prng.below(500) : 0;
-  p.network.dial_hangs_once_in = prng.chance(1, 3) ? 20 : 0;
-  p.network.window_bytes = prng.chance(1, 4) ? 4096 : 256 << 10;
-  p.network.give_up_max = Duration::seconds(prng.between(2, 20));
-  p.faults.gap_max = Duration::millis(prng.between(100, 2500));
-  // Some kinds at a time: a storm of one sort digs deeper than a mixture of all.
-  for (std::uint64_t* weight :
-       {&p.faults.kill, &p.faults.power, &p.faults.power_at_operation, &p.faults.power_all,
-        &p.faults.pause, &p.faults.isolate, &p.faults.cut_links, &p.faults.break_streams,
-        &p.faults.slow_disk, &p.faults.slow_link, &p.faults.take_turns}) {
-    if (prng.chance(1, 3)) {
-      *weight = 0;
-    }
-  }
-  p.faults.kill += 1;
-  p.faults.wipe = prng.chance(1, 3) ? 6 : 0;
-  aim_faults(prng, p);
-  return p;
-}
-
-std::string show(const Parameters& p) {
-  return fmt::format(
-      "aim={} servers={} edges={} snapshots={} clients={} operations={} storm={}ms session={}ms "
-      "latency={}us lost={} gap={}ms "
-      "kill={} power={} at_operation={} all={} pause={} isolate={} cut={} break={} disk={} link={} "
-      "turns={} wipe={}",
-      p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.clients, p.operations, p.storm.millis(),
-      p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
-      p.faults.gap_max.millis(), p.faults.kill, p.faults.power, p.faults.power_at_operation,
-      p.faults.power_all, p.faults.pause, p.faults.isolate, p.faults.cut_links,
-      p.faults.break_streams, p.faults.slow_disk, p.faults.slow_link, p.faults.take_turns,
-      p.faults.wipe);
-}
+// A partial partition: after this long whoever is in the midst serves, and goes on to.
+constexpr Duration partial_bound = Duration::seconds(6);
+constexpr int leaders_max = 5;
 
 WorldOptions world_options(const ScenarioOptions& options, const Parameters& parameters) {
   WorldOptions result;
@@ -119,7 +38,7 @@ class Run {
   Run(const ScenarioOptions& options, const StartServer& start)
       : options_(options),
         start_(start),
-        parameters_(draw_parameters(Prng(options.seed).fork())),
+        parameters_(draw_parameters(options)),
         world_(world_options(options, parameters_)) {
     world_.network().options() = parameters_.network;
     world_.note(show(parameters_));
@@ -131,6 +50,7 @@ class Run {
       storm();
       if (settle()) {
         audit();
+        compare_snapshots();
       }
       const Findings judged = check_history(history_);
       for (const std::string& finding : judged.all()) {
@@ -145,6 +65,7 @@ class Run {
     verdict.parameters = show(parameters_);
     verdict.summary = fmt::format("{} operations,", history_.operations.size());
     if (faults_ != nullptr) {
+      verdict.strikes = faults_->strikes();
       for (const auto& [kind, count] : faults_->counts()) {
         verdict.summary += fmt::format(" {} {}", count, kind);
       }
@@ -162,7 +83,8 @@ class Run {
       machine.name = fmt::format("n{}", id);
       machine.address = fmt::format("10.0.0.{}", id);
       machine.clock_offset = Duration::millis(world_.prng().between(0, 3'600'000));
-      machine.clock_drift_ppm = world_.prng().between(-20'000, 20'000);
+      machine.clock_drift_ppm =
+          world_.prng().between(-parameters_.drift_ppm_max, parameters_.drift_ppm_max);
       machine.disk.flush_latency_max = Duration::micros(world_.prng().between(200, 8000));
       servers_.push_back(&world_.add_machine(machine));
       addresses_.push_back({machine.address, 2181});
@@ -183,8 +105,11 @@ class Run {
           plan.id = machine.name()[1] - '0';
           plan.peers = peers_;
           plan.snapshot_count = parameters_.snapshot_count;
+          plan.log_slots_kept = parameters_.log_slots_kept;
           plan.edge_lanes = parameters_.edge_lanes;
-          plan.planted = options_.planted;
+          // One that runs other rules than the others is what that bug is about.
+          const bool other = options_.planted == PlantedBug::other_rules && plan.id != 1;
+          plan.planted = other ? PlantedBug::none : options_.planted;
           return machine.start("coordinator",
                                [this, plan](SimProcess& process) { return start_(process, plan); });
         });
@@ -231,16 +156,61 @@ class Run {
       workload.client = client_options(number);
       workload.clients = parameters_.clients;
       workload.operations = parameters_.operations;
-      workload.think_max = parameters_.storm / parameters_.operations * 6;
+      workload.burst_max = parameters_.burst_max;
+      // Such that the work lasts for about as long as the storm.
+      workload.think_max = parameters_.storm * parameters_.burst_max / parameters_.operations;
       clients_.push_back(&client_machines_[static_cast<std::size_t>(number)]->start(
           "client", [this, workload](SimProcess& process) {
             return std::make_shared<Workload>(process, history_, workload);
           }));
     }
     const Instant end = world_.now() + parameters_.storm;
-    faults_->begin(end);
-    world_.run_until(end);
+    if (parameters_.partial.has_value() && options_.leads) {
+      hold_partial(*parameters_.partial, end);
+    } else {
+      faults_->begin(end);
+      world_.run_until(end);
+    }
     faults_->calm();
+  }
+
+  // The partition stands until `end`. Whoever is in the midst of it must take writes soon, and go
+  // on to; and the ensemble must not change leaders all the time.
+  void hold_partial(Faults::Partial kind, Instant end) {
+    world_.run_until(world_.now() + Duration::seconds(2),
+                     [&] { return faults_->leader() != nullptr; });
+    SimMachine* midst = faults_->begin_partial(kind);
+    if (midst == nullptr) {
+      findings_.add("liveness: nobody leads before the partition");
+      return;
+    }
+    ClientOptions client = client_options(200);
+    client.servers = {{midst->address(), 2181}};
+    SimProcess& process = client_machines_[0]->start("prober", [this, client](SimProcess& self) {
+      return std::make_shared<Prober>(self, history_, client);
+    });
+    // A constrained election begins with a node that falls behind.
+    Instant served_at = world_.now() + Faults::partial_lag;
+    int leaders = 0;
+    SimMachine* leader = nullptr;
+    while (world_.now() < end) {
+      world_.run_for(Duration::millis(50));
+      if (SimMachine* now = faults_->leader(); now != nullptr && now != leader) {
+        leader = now;
+        ++leaders;
+      }
+      const Prober* prober = process.program<Prober>();
+      served_at = prober == nullptr ? served_at : std::max(served_at, prober->served_at());
+      if (world_.now() - served_at > partial_bound) {
+        findings_.add(
+            fmt::format("liveness: {} is in the midst and took no write for 6 s", midst->name()));
+        break;
+      }
+    }
+    if (leaders > leaders_max) {
+      findings_.add(fmt::format("liveness: {} changes of leader in one partition", leaders));
+    }
+    process.kill();
   }
 
   // Every client is served again, then all sessions end: some are closed, some expire.
@@ -261,12 +231,15 @@ class Run {
       findings_.add("liveness: not every client is served 40 s after the last fault");
       return false;
     }
+    // They do nothing but ping: nobody's session may end.
+    history_.calm_from = world_.now();
+    world_.run_for(Duration::millis(parameters_.session_timeout_ms) * 3 / 2);
     for (SimProcess* client : clients_) {
-      if (world_.prng().chance(1, 2)) {
+      Workload* workload = client->program<Workload>();
+      if (world_.prng().chance(1, 2) || !workload->client().ready()) {
         client->kill();
       } else {
-        client->program<Workload>()->client().submit(zkwire::OpCode::close_session,
-                                                     zkwire::EmptyRequest{});
+        workload->client().submit(zkwire::OpCode::close_session, zkwire::EmptyRequest{});
         world_.after(Duration::seconds(1), [client] { client->kill(); });
       }
     }
@@ -288,6 +261,7 @@ class Run {
         findings_.add(fmt::format("liveness: replica {} cannot be read 40 s after the calm", id));
         return;
       }
+      history_.audited = true;
       const std::vector<std::string>& seen = process.program<Audit>()->seen();
       for (const std::string& line : seen) {
         if (line.starts_with("/e/")) {
@@ -300,6 +274,29 @@ class Run {
         compare(first, seen, id);
       }
       process.kill();
+    }
+  }
+
+  // Equal states, equal bytes: snapshots of one slot are the same file everywhere.
+  void compare_snapshots() {
+    std::map<std::string, std::pair<std::string, Bytes>> first;  // by path: whose, what
+    for (SimMachine* machine : servers_) {
+      if (machine == faults_->victim()) {
+        continue;  // its bits were flipped
+      }
+      for (auto& [path, bytes] : machine->disk().peek("/data/snapshots/snapshot-")) {
+        if (path.ends_with(".damaged")) {
+          continue;
+        }
+        const auto [it, fresh] = first.try_emplace(path, machine->name(), bytes);
+        if (!fresh && it->second.second != bytes) {
+          const Bytes& other = it->second.second;
+          const auto apart = std::mismatch(bytes.begin(), bytes.end(), other.begin(), other.end());
+          findings_.add(fmt::format("replicas: {} has other bytes on {} than on {}: from {} of {}",
+                                    path, machine->name(), it->second.first,
+                                    apart.first - bytes.begin(), bytes.size()));
+        }
+      }
     }
   }
 

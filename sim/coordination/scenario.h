@@ -1,9 +1,12 @@
 // One run: an ensemble, its clients, a storm, the calm after it, and the judgement.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <functional>
 #include <ostream>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/planted.h"
@@ -13,9 +16,22 @@
 
 namespace synod::sim::coordination {
 
+// What is left out of a run, to find out what of a failing seed matters.
+struct Reductions {
+  int clients_max = INT_MAX;
+  int operations_max = INT_MAX;  // each client's
+  std::uint64_t strikes_max = UINT64_MAX;
+  std::set<std::uint64_t> skipped;  // strikes of the storm, by their numbers from 1
+};
+
 struct ScenarioOptions {
   std::uint64_t seed = 1;
   PlantedBug planted = PlantedBug::none;
+  // What the storm aims at (parameters.h); empty: as the seed says.
+  std::string aim = {};
+  // Faults that are left out unless named: see README.md.
+  std::set<std::string> with = {};
+  Reductions less = {};
   std::ostream* trace = nullptr;
   // Where the last log lines go if something is found; nullptr is nowhere.
   std::ostream* logs = nullptr;
@@ -30,7 +46,8 @@ struct ServerPlan {
   std::uint16_t client_port = 2181;
   std::int32_t tick_ms = 500;
   std::uint64_t snapshot_count = 200;  // slots between snapshots
-  int edge_lanes = 0;                  // 0: edges on the engine's own Lane
+  std::uint64_t log_slots_kept = 20'000;
+  int edge_lanes = 0;  // 0: edges on the engine's own Lane
   PlantedBug planted = PlantedBug::none;
 };
 

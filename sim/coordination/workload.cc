@@ -74,8 +74,10 @@ void Workload::send_one() {
   const std::uint64_t draw = prng_.below(100);
   if (draw < 25) {
     send_set();
-  } else if (draw < 42) {
+  } else if (draw < 38) {
     send_create();
+  } else if (draw < 46) {
+    send_register();
   } else if (draw < 62) {
     send_multi();
   } else if (draw < 92) {
@@ -98,6 +100,18 @@ void Workload::send_set() {
   const std::string path = fmt::format("/p/{}/{}", options_.client.number,
                                        prng_.below(static_cast<std::uint64_t>(keys_of_client)));
   client_.submit(OpCode::set_data, zkwire::SetDataRequest{path, tag, -1}, tag);
+}
+
+// Values that race, and reads that must not be stale.
+void Workload::send_register() {
+  const std::string path = fmt::format("/w/{}", prng_.below(raced_registers));
+  if (prng_.chance(1, 2)) {
+    const std::string tag = new_tag();
+    client_.submit(OpCode::set_data, zkwire::SetDataRequest{path, tag, -1}, tag);
+  } else {
+    client_.submit(OpCode::sync, zkwire::PathRequest{path});
+    client_.submit(OpCode::get_data, zkwire::PathWatchRequest{path, false});
+  }
 }
 
 void Workload::send_create() {
@@ -180,7 +194,10 @@ void Workload::send_ephemeral() {
 Groundwork::Groundwork(SimProcess& process, History& history, const ClientOptions& options,
                        int clients)
     : client_(process, history, *this, options) {
-  paths_ = {"/p", "/c", "/q", "/s", "/r", "/e", "/t"};
+  paths_ = {"/p", "/c", "/q", "/s", "/r", "/e", "/t", "/w"};
+  for (std::uint64_t key = 0; key < raced_registers; ++key) {
+    paths_.push_back(fmt::format("/w/{}", key));
+  }
   for (int client = 0; client < clients; ++client) {
     paths_.push_back(fmt::format("/p/{}", client));
     for (int key = 0; key < keys_of_client; ++key) {

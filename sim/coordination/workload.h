@@ -4,6 +4,7 @@
 //   /c/<tag>, /q/<n>   created, plain and sequential, by all; never removed; data is the tag
 //   /s/<key>, /r/<n>   set, created and removed by all, but only inside a multi that also creates
 //                      /t/<tag>: what a reader sees of /t tells which multis took effect
+//   /w/<key>           set by all, each set with a tag of its own; read after a sync only
 //   /e/<tag>           ephemerals, removed by their makers or with their sessions
 //
 // Some of it fails on purpose: wrong versions, missing and existing nodes.
@@ -30,6 +31,7 @@ struct WorkloadOptions {
 constexpr int keys_of_client = 2;
 constexpr int shared_keys = 3;
 constexpr int raced_nodes = 3;
+constexpr std::uint64_t raced_registers = 2;
 
 class Workload final : public ClientListener {
  public:
@@ -49,6 +51,7 @@ class Workload final : public ClientListener {
   void burst();
   void send_one();
   void send_set();
+  void send_register();
   void send_create();
   void send_multi();
   void send_read();

@@ -1,177 +1,87 @@
 #include "sim/program/campaign.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <csignal>
+#include <ctime>
 #include <iostream>
-#include <map>
 #include <optional>
+
+#include "sim/program/children.h"
 
 namespace synod::sim {
 namespace {
-
-// A run that takes longer than this on the wall is stuck.
-constexpr unsigned seconds_max = 120;
-
-struct Outcome {
-  std::uint64_t seed = 0;
-  bool good = false;
-  bool judged = false;  // by a checker, not by an abort
-  std::string text;
-};
-
-// One process for one seed: its verdict as text through a pipe, or the way in which it died.
-struct Child {
-  pid_t pid = 0;
-  int pipe = -1;
-  std::uint64_t seed = 0;
-  std::string text;
-};
-
-std::string report(const Verdict& verdict) {
-  std::string text = fmt::format("{}\n{}\n", verdict.parameters, verdict.summary);
-  for (const std::string& finding : verdict.findings) {
-    text += finding + "\n";
-  }
-  return text;
-}
-
-Child start(const RunOptions& options) {
-  int ends[2];
-  if (pipe(ends) != 0) {
-    std::cerr << "synod_sim: no pipe\n";
-    std::exit(1);
-  }
-  std::cout.flush();
-  const pid_t pid = fork();
-  if (pid == 0) {
-    close(ends[0]);
-    dup2(ends[1], 2);  // the words of a failed check belong to the seed too
-    alarm(seconds_max);
-    const Verdict verdict = run_seed(options);
-    const std::string text = (verdict.good() ? "good\n" : "bad\n") + report(verdict);
-    std::size_t done = 0;
-    while (done < text.size()) {
-      const ssize_t n = write(ends[1], text.data() + done, text.size() - done);
-      if (n <= 0) {
-        break;
-      }
-      done += static_cast<std::size_t>(n);
-    }
-    _exit(0);
-  }
-  close(ends[1]);
-  return Child{pid, ends[0], options.seed, ""};
-}
-
-Outcome finish(Child& child) {
-  int status = 0;
-  waitpid(child.pid, &status, 0);
-  close(child.pipe);
-  Outcome outcome;
-  outcome.seed = child.seed;
-  if (WIFSIGNALED(status)) {
-    const bool stuck = WTERMSIG(status) == SIGALRM;
-    outcome.text =
-        fmt::format("{} {}\n{}", stuck ? "stuck for" : "ended by signal",
-                    stuck ? seconds_max : static_cast<unsigned>(WTERMSIG(status)), child.text);
-    return outcome;
-  }
-  outcome.good = child.text.starts_with("good\n");
-  outcome.judged = !outcome.good && child.text.find("bad\n") != std::string::npos;
-  outcome.text = child.text;
-  return outcome;
-}
-
-// Runs seeds until `heard` says stop or none is left.
-void run_many(const RunOptions& base, const std::vector<std::uint64_t>& seeds, unsigned jobs,
-              const std::function<bool(const Outcome&)>& heard) {
-  std::vector<Child> children;
-  std::size_t next = 0;
-  bool stop = false;
-  while (!children.empty() || (next < seeds.size() && !stop)) {
-    while (!stop && next < seeds.size() && children.size() < jobs) {
-      RunOptions options = base;
-      options.seed = seeds[next++];
-      children.push_back(start(options));
-    }
-    std::vector<pollfd> polls;
-    for (const Child& child : children) {
-      polls.push_back({child.pipe, POLLIN, 0});
-    }
-    poll(polls.data(), polls.size(), 1000);
-    for (std::size_t i = polls.size(); i-- > 0;) {
-      if ((polls[i].revents & (POLLIN | POLLHUP)) == 0) {
-        continue;
-      }
-      char buffer[8192];
-      const ssize_t n = read(children[i].pipe, buffer, sizeof buffer);
-      if (n > 0) {
-        children[i].text.append(buffer, static_cast<std::size_t>(n));
-        continue;
-      }
-      const Outcome outcome = finish(children[i]);
-      children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
-      stop = heard(outcome) || stop;
-    }
-    if (stop) {
-      for (Child& child : children) {
-        kill(child.pid, SIGKILL);
-        finish(child);
-      }
-      children.clear();
-    }
-  }
-}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::string kind_flag(const RunOptions& options) {
-  return options.kind.empty() ? "" : " --kind " + options.kind;
+std::string other_flags(const RunOptions& options) {
+  std::string flags = options.kind.empty() ? "" : " --kind " + options.kind;
+  flags += options.aim.empty() ? "" : " --aim " + options.aim;
+  for (const std::string& fault : options.with) {
+    flags += " --with " + fault;
+  }
+  return flags;
+}
+
+// All of them, beginning with another one every day.
+std::vector<NamedBug> bugs_of_today() {
+  std::vector<NamedBug> bugs = planted_bugs();
+  constexpr std::time_t day = 24 * 60 * 60;
+  const auto first = static_cast<std::size_t>(std::time(nullptr) / day * 7) % bugs.size();
+  std::rotate(bugs.begin(), bugs.begin() + static_cast<std::ptrdiff_t>(first), bugs.end());
+  return bugs;
 }
 
 }  // namespace
 
-int run_campaign(const RunOptions& base, const std::vector<std::uint64_t>& seeds, unsigned jobs) {
+int run_campaign(const RunOptions& base, const std::vector<std::uint64_t>& seeds, unsigned jobs,
+                 double seconds_max) {
   const auto start = std::chrono::steady_clock::now();
   int bad = 0;
   std::size_t ran = 0;
+  std::uint64_t simulated_ms = 0;
   run_many(base, seeds, jobs, [&](const Outcome& outcome) {
     ++ran;
+    simulated_ms += number_behind(outcome.text, " simulated ", 0);
     if (!outcome.good) {
       ++bad;
       std::cout << fmt::format("BAD seed {}\n{}replay: ./dev sim --seed {}{}\n", outcome.seed,
-                               outcome.text, outcome.seed, kind_flag(base));
+                               outcome.text, outcome.seed, other_flags(base));
       std::cout.flush();
     }
-    return false;
+    return seconds_max != 0 && seconds_since(start) > seconds_max;
   });
   const double seconds = seconds_since(start);
-  std::cout << fmt::format("{} seeds, {} bad, {:.1f} s, {:.2f} seeds/s\n", ran, bad, seconds,
-                           static_cast<double>(ran) / seconds);
+  std::cout << fmt::format(
+      "{} seeds, {} bad, {:.1f} s, {:.2f} seeds/s, {:.1f} simulated s a seed\n", ran, bad, seconds,
+      static_cast<double>(ran) / seconds,
+      static_cast<double>(simulated_ms) / 1000 / static_cast<double>(ran));
   return bad == 0 ? 0 : 1;
 }
 
-int find_planted(const RunOptions& base, const std::string& only, std::uint64_t within,
-                 unsigned jobs, const DrawSeeds& draw) {
+int find_planted(const RunOptions& base, const PlantedOptions& planted, unsigned jobs,
+                 const DrawSeeds& draw) {
+  const auto start = std::chrono::steady_clock::now();
   int missing = 0;
-  for (const NamedBug& bug : planted_bugs()) {
-    if (!only.empty() && only != bug.name) {
+  int looked = 0;
+  for (const NamedBug& bug : bugs_of_today()) {
+    if (!planted.only.empty() && planted.only != bug.name) {
       continue;
     }
+    if (planted.seconds_max != 0 && seconds_since(start) > planted.seconds_max) {
+      break;
+    }
+    ++looked;
     RunOptions options = base;
     options.planted = bug.bug;
     options.kind = bug.kind;
     std::optional<Outcome> found;
     std::size_t ran = 0;
     std::size_t aborted = 0;
-    run_many(options, draw(within), jobs, [&](const Outcome& outcome) {
+    run_many(options, draw(planted.within), jobs, [&](const Outcome& outcome) {
       ++ran;
       aborted += !outcome.good && !outcome.judged ? 1 : 0;
       if (outcome.judged && !found) {
@@ -185,12 +95,14 @@ int find_planted(const RunOptions& base, const std::string& only, std::uint64_t 
     } else {
       std::cout << fmt::format("found {} with seed {}, the {}th ({} aborted before)\n{}", bug.name,
                                found->seed, ran, aborted, found->text);
-      std::cout << fmt::format("replay: ./dev sim --seed {} --bug {} --kind {}\n", found->seed,
-                               bug.name, bug.kind);
+      std::cout << fmt::format("replay: ./dev sim --seed {} --bug {}{}\n", found->seed, bug.name,
+                               other_flags(options));
     }
     std::cout.flush();
   }
-  return missing == 0 ? 0 : 1;
+  std::cout << fmt::format("{} of {} planted bugs looked for, {} not found, {:.1f} s\n", looked,
+                           planted_bugs().size(), missing, seconds_since(start));
+  return missing == 0 && looked != 0 ? 0 : 1;
 }
 
 }  // namespace synod::sim

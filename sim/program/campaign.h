@@ -12,12 +12,24 @@ namespace synod::sim {
 
 using DrawSeeds = std::function<std::vector<std::uint64_t>(std::uint64_t)>;
 
-// Prints every failure with its replay, and the rate. 0 if there was none, else 1.
-int run_campaign(const RunOptions& base, const std::vector<std::uint64_t>& seeds, unsigned jobs);
+// Prints every failure with its replay, and the rate. 0 if there was none, else 1. Ends early after
+// `seconds_max`, unless that is 0.
+int run_campaign(const RunOptions& base, const std::vector<std::uint64_t>& seeds, unsigned jobs,
+                 double seconds_max);
 
-// Looks for each planted bug (or the one named) in up to `within` fresh seeds; prints the seed that
-// found it and what was found. 0 if all were.
-int find_planted(const RunOptions& base, const std::string& only, std::uint64_t within,
-                 unsigned jobs, const DrawSeeds& draw);
+struct PlantedOptions {
+  std::string only;  // a name; empty: all
+  std::uint64_t within = 2000;
+  double seconds_max = 0;  // no bug is begun after that; 0: all are looked for
+};
+
+// Looks for planted bugs, each in up to `within` fresh seeds, beginning with another one every day;
+// prints the seed that found it and what was found. 0 if all that were looked for were found.
+int find_planted(const RunOptions& base, const PlantedOptions& planted, unsigned jobs,
+                 const DrawSeeds& draw);
+
+// Looks for a smaller run that fails in the same way: fewer strikes, clients and operations. Prints
+// its flags. 0 if the seed fails at all.
+int shrink(const RunOptions& base, std::uint64_t seed, unsigned jobs);
 
 }  // namespace synod::sim

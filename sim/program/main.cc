@@ -1,21 +1,29 @@
 // synod_sim: simulated clusters from seeds.
 //
 //   synod_sim --seeds 200           fresh seeds, each printed if it fails, with how to replay it
+//   synod_sim --minutes 10          fresh seeds for that long
 //   synod_sim --seed N [--trace]    one seed again, bit for bit
+//   synod_sim --seed N --shrink     the least of it that fails in the same way
 //   synod_sim --twice --seeds 5     each seed twice: the digests must be equal
-//   synod_sim --planted             every planted bug must be found within 200 fresh seeds
+//   synod_sim --planted             every planted bug must be found within 2,000 fresh seeds
+//
+// Ensembles only: --aim NAME storms that aim at one weakness, --with NAME faults that are left out
+// otherwise (sim/coordination/README.md); --strikes N, --skip N, --clients N, --operations N leave
+// out what a failing seed does not need.
 //
 // Every seed runs in a process of its own, so that a failed check of the code under test is that
 // seed's failure and not the end of the program. Exit code 0: all is well; 1: something was found
 // (or a planted bug was not); 2: usage.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "sim/coordination/parameters.h"
 #include "sim/program/campaign.h"
 #include "sim/program/runs.h"
 
@@ -25,66 +33,105 @@ namespace {
 struct Flags {
   std::vector<std::uint64_t> seeds;
   std::uint64_t fresh = 0;
+  std::uint64_t minutes = 0;
   bool planted = false;
-  bool trace = false;
-  bool twice = false;
+  bool shrink = false;
   unsigned jobs = 2;
-  std::uint64_t within = 200;
-  std::string kind;  // empty: as the seed says
+  PlantedOptions wanted;
   std::string bug;
+  RunOptions run;
 };
 
 int usage() {
-  std::cerr << "usage: synod_sim [--seed N]... [--seeds N] [--planted [--bug NAME] [--within N]] "
-               "[--kind coordination|resources] [--trace] [--twice] [--jobs N]\n";
+  std::cerr << "usage: synod_sim [--seed N [--shrink] [--trace]]... [--seeds N] [--minutes N] "
+               "[--twice]\n"
+               "                 [--planted [--bug NAME] [--within N] [--seconds N]] [--jobs N]\n"
+               "                 [--kind coordination|resources] [--aim NAME] [--with NAME]\n"
+               "                 [--strikes N] [--skip N]... [--clients N] [--operations N]\n";
   return 2;
+}
+
+bool read_word(const std::string& name, Flags& flags) {
+  for (const auto& [word, flag] :
+       {std::pair("--planted", &flags.planted), std::pair("--twice", &flags.run.twice),
+        std::pair("--trace", &flags.run.trace), std::pair("--shrink", &flags.shrink)}) {
+    if (name == word) {
+      *flag = true;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_aim(const std::string& name) {
+  const std::vector<std::string>& all = coordination::aims();
+  return std::find(all.begin(), all.end(), name) != all.end();
+}
+
+bool read_text(const std::string& name, const std::string& value, Flags& flags) {
+  if (name == "--kind" && (value == "coordination" || value == "resources")) {
+    flags.run.kind = value;
+  } else if (name == "--bug" && bug_of(value) != PlantedBug::none) {
+    flags.bug = value;
+  } else if (name == "--aim" && is_aim(value)) {
+    flags.run.aim = value;
+    flags.run.kind = "coordination";
+  } else if (name == "--with" && value == "lost_writes") {
+    flags.run.with.insert(value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool read_number(const std::string& name, std::uint64_t number, Flags& flags) {
+  coordination::Reductions& less = flags.run.less;
+  if (name == "--seed") {
+    flags.seeds.push_back(number);
+  } else if (name == "--seeds") {
+    flags.fresh = number;
+  } else if (name == "--minutes") {
+    flags.minutes = number;
+  } else if (name == "--jobs") {
+    flags.jobs = static_cast<unsigned>(number);
+  } else if (name == "--within") {
+    flags.wanted.within = number;
+  } else if (name == "--seconds") {
+    flags.wanted.seconds_max = static_cast<double>(number);
+  } else if (name == "--strikes") {
+    less.strikes_max = number;
+  } else if (name == "--skip") {
+    less.skipped.insert(number);
+  } else if (name == "--clients") {
+    less.clients_max = static_cast<int>(number);
+  } else if (name == "--operations") {
+    less.operations_max = static_cast<int>(number);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 bool read_flags(int argc, char** argv, Flags& flags) {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--planted") {
-      flags.planted = true;
-      continue;
-    }
-    if (name == "--twice") {
-      flags.twice = true;
-      continue;
-    }
-    if (name == "--trace") {
-      flags.trace = true;
+    if (read_word(name, flags)) {
       continue;
     }
     if (i + 1 >= argc) {
       return false;
     }
     const std::string value = argv[++i];
-    if (name == "--kind") {
-      flags.kind = value;
-      continue;
-    }
-    if (name == "--bug") {
-      flags.bug = value;
+    if (read_text(name, value, flags)) {
       continue;
     }
     char* end = nullptr;
     const std::uint64_t number = std::strtoull(value.c_str(), &end, 0);
-    if (end == value.c_str() || *end != '\0') {
-      return false;
-    }
-    if (name == "--seed") {
-      flags.seeds.push_back(number);
-    } else if (name == "--seeds") {
-      flags.fresh = number;
-    } else if (name == "--jobs") {
-      flags.jobs = static_cast<unsigned>(number);
-    } else if (name == "--within") {
-      flags.within = number;
-    } else {
+    if (end == value.c_str() || *end != '\0' || !read_number(name, number, flags)) {
       return false;
     }
   }
-  return flags.kind.empty() || flags.kind == "coordination" || flags.kind == "resources";
+  return true;
 }
 
 std::vector<std::uint64_t> fresh_seeds(std::uint64_t count) {
@@ -96,19 +143,11 @@ std::vector<std::uint64_t> fresh_seeds(std::uint64_t count) {
   return seeds;
 }
 
-RunOptions base_options(const Flags& flags) {
-  RunOptions options;
-  options.kind = flags.kind;
-  options.trace = flags.trace;
-  options.twice = flags.twice;
-  return options;
-}
-
 // One run after the other, in this process: a debugger and the trace see everything.
 int replay(const Flags& flags) {
   int failed = 0;
   for (const std::uint64_t seed : flags.seeds) {
-    RunOptions options = base_options(flags);
+    RunOptions options = flags.run;
     options.seed = seed;
     options.planted = bug_of(flags.bug);
     options.verbose = true;
@@ -126,13 +165,24 @@ int replay(const Flags& flags) {
 
 int main_with(const Flags& flags) {
   if (flags.planted) {
-    return find_planted(base_options(flags), flags.bug, flags.within, flags.jobs, fresh_seeds);
+    PlantedOptions wanted = flags.wanted;
+    wanted.only = flags.bug;
+    return find_planted(flags.run, wanted, flags.jobs, fresh_seeds);
+  }
+  RunOptions run = flags.run;
+  run.planted = bug_of(flags.bug);
+  if (flags.shrink && flags.seeds.size() == 1) {
+    return shrink(run, flags.seeds.front(), flags.jobs);
   }
   if (!flags.seeds.empty()) {
     return replay(flags);
   }
+  if (flags.minutes != 0) {
+    return run_campaign(run, fresh_seeds(1'000'000), flags.jobs,
+                        static_cast<double>(flags.minutes) * 60);
+  }
   const std::uint64_t count = flags.fresh == 0 ? 200 : flags.fresh;
-  return run_campaign(base_options(flags), fresh_seeds(count), flags.jobs);
+  return run_campaign(run, fresh_seeds(count), flags.jobs, 0);
 }
 
 }  // namespace

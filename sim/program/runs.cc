@@ -20,6 +20,9 @@ Verdict run_once(const RunOptions& options) {
   coordination::ScenarioOptions scenario;
   scenario.seed = options.seed;
   scenario.planted = options.planted;
+  scenario.aim = options.aim;
+  scenario.with = options.with;
+  scenario.less = options.less;
   scenario.leads = coordinator_leads;
   scenario.trace = options.trace ? &std::cout : nullptr;
   scenario.logs = options.verbose ? &std::cerr : nullptr;
@@ -52,6 +55,38 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::count_leader_at_send, "count_leader_at_send", "coordination"},
       {PlantedBug::mix_histories, "mix_histories", "coordination"},
       {PlantedBug::repeat_forwarded_write, "repeat_forwarded_write", "coordination"},
+      {PlantedBug::skip_flush, "skip_flush", "coordination"},
+      {PlantedBug::skip_directory_flush, "skip_directory_flush", "coordination"},
+      {PlantedBug::ignore_failed_flush, "ignore_failed_flush", "coordination"},
+      {PlantedBug::torn_taken_for_whole, "torn_taken_for_whole", "coordination"},
+      {PlantedBug::corrupt_taken_for_torn, "corrupt_taken_for_torn", "coordination"},
+      {PlantedBug::snapshot_not_atomic, "snapshot_not_atomic", "coordination"},
+      {PlantedBug::purge_too_early, "purge_too_early", "coordination"},
+      {PlantedBug::forget_promise, "forget_promise", "coordination"},
+      {PlantedBug::accept_older_ballot, "accept_older_ballot", "coordination"},
+      {PlantedBug::count_other_ballot, "count_other_ballot", "coordination"},
+      {PlantedBug::count_minority, "count_minority", "coordination"},
+      {PlantedBug::wiped_voter_votes, "wiped_voter_votes", "coordination"},
+      {PlantedBug::apply_before_chosen, "apply_before_chosen", "coordination"},
+      {PlantedBug::sync_without_quorum, "sync_without_quorum", "coordination"},
+      {PlantedBug::sync_not_awaited, "sync_not_awaited", "coordination"},
+      {PlantedBug::reorder_forwarded, "reorder_forwarded", "coordination"},
+      {PlantedBug::generation_ignored, "generation_ignored", "coordination"},
+      {PlantedBug::read_before_own_write, "read_before_own_write", "coordination"},
+      {PlantedBug::expire_by_wall_clock, "expire_by_wall_clock", "coordination"},
+      {PlantedBug::expire_early, "expire_early", "coordination"},
+      {PlantedBug::touches_lost, "touches_lost", "coordination"},
+      {PlantedBug::watch_after_reply, "watch_after_reply", "coordination"},
+      {PlantedBug::watch_lost_on_reconnect, "watch_lost_on_reconnect", "coordination"},
+      {PlantedBug::watch_fires_twice, "watch_fires_twice", "coordination"},
+      {PlantedBug::watch_one_edge_only, "watch_one_edge_only", "coordination"},
+      {PlantedBug::other_rules, "other_rules", "coordination"},
+      {PlantedBug::fuzzy_snapshot, "fuzzy_snapshot", "coordination"},
+      {PlantedBug::counters_reset_on_restore, "counters_reset_on_restore", "coordination"},
+      {PlantedBug::restore_forgets_sequence, "restore_forgets_sequence", "coordination"},
+      {PlantedBug::ephemerals_kept, "ephemerals_kept", "coordination"},
+      {PlantedBug::multi_not_atomic, "multi_not_atomic", "coordination"},
+      {PlantedBug::version_ignored, "version_ignored", "coordination"},
       {PlantedBug::skip_master_epoch_check, "skip_master_epoch_check", "resources"},
       {PlantedBug::read_registry_before_epoch, "read_registry_before_epoch", "resources"},
   };

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/planted.h"
+#include "sim/coordination/scenario.h"
 #include "sim/verdict.h"
 
 namespace synod::sim {
@@ -14,6 +16,10 @@ struct RunOptions {
   std::uint64_t seed = 1;
   std::string kind;  // "coordination", "resources"; empty: as the seed says
   PlantedBug planted = PlantedBug::none;
+  // Ensembles only: see coordination/scenario.h.
+  std::string aim;
+  std::set<std::string> with;
+  coordination::Reductions less;
   bool trace = false;    // every event's lines to standard output
   bool twice = false;    // whatever the seed says
   bool verbose = false;  // the last log lines of every process if something is found

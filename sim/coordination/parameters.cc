@@ -1,0 +1,265 @@
+#include "sim/coordination/parameters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace synod::sim::coordination {
+namespace {
+
+struct Kind {
+  const char* name;
+  std::uint64_t FaultOptions::*weight;
+};
+
+constexpr Kind kinds[] = {
+    {"kill", &FaultOptions::kill},
+    {"power", &FaultOptions::power},
+    {"at_operation", &FaultOptions::power_at_operation},
+    {"all", &FaultOptions::power_all},
+    {"pause", &FaultOptions::pause},
+    {"isolate", &FaultOptions::isolate},
+    {"cut", &FaultOptions::cut_links},
+    {"break", &FaultOptions::break_streams},
+    {"slow_disk", &FaultOptions::slow_disk},
+    {"slow_link", &FaultOptions::slow_link},
+    {"turns", &FaultOptions::take_turns},
+    {"flap", &FaultOptions::flap},
+    {"clock", &FaultOptions::jump_clock},
+    {"fail_flush", &FaultOptions::fail_flush},
+    {"fail_io", &FaultOptions::fail_io},
+    {"full", &FaultOptions::full_disk},
+    {"wipe", &FaultOptions::wipe},
+    {"corrupt", &FaultOptions::corrupt},
+    {"lost_writes", &FaultOptions::lost_writes},
+    {"depose", &FaultOptions::depose},
+    {"usurp", &FaultOptions::usurp},
+    {"amnesia", &FaultOptions::amnesia},
+    {"shuffle", &FaultOptions::shuffle_disks},
+};
+
+void silence(FaultOptions& faults) {
+  for (const Kind& kind : kinds) {
+    faults.*kind.weight = 0;
+  }
+}
+
+// Some kinds at a time: a storm of one sort digs deeper than a mixture of all.
+void draw_mixture(Prng& prng, FaultOptions& faults) {
+  faults.gap_max = Duration::millis(prng.between(100, 2500));
+  faults.flap = 5;
+  faults.jump_clock = 4;
+  faults.fail_flush = 5;
+  faults.fail_io = 3;
+  faults.full_disk = 5;
+  for (const Kind& kind : kinds) {
+    if (prng.chance(1, 3)) {
+      faults.*kind.weight = 0;
+    }
+  }
+  faults.kill += 1;
+  const std::uint64_t loss = prng.below(3);
+  faults.wipe = loss == 0 ? 6 : 0;
+  faults.corrupt = loss == 1 ? 6 : 0;
+}
+
+// Answers on a quick network, long before disks have done their work, and then darkness.
+void aim_dark(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.break_streams = 10;
+  p.faults.slow_link = 4;
+  p.faults.shuffle_disks = 20;
+  p.faults.gap_max = Duration::millis(prng.between(300, 1500));
+  p.faults.dark_once_in = static_cast<std::uint64_t>(prng.between(1, 8));
+  p.network.latency_max = Duration::micros(prng.between(100, 500));
+}
+
+// Histories that diverge: leaders deposed while their clients go on.
+void aim_depose(Prng& prng, Parameters& p) {
+  p.faults.depose = 40;
+  p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+}
+
+void aim_usurp(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.usurp = 30;
+  p.faults.kill = 2;
+  p.faults.slow_link = 4;
+  p.drift_ppm_max = 50'000;
+  p.faults.gap_max = Duration::millis(prng.between(1500, 4000));
+}
+
+void aim_amnesia(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.amnesia = 20;
+  p.faults.take_turns = 4;
+  p.faults.kill = 2;
+  p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+}
+
+void aim_disks(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.fail_flush = prng.chance(2, 3) ? 10 : 0;
+  p.faults.fail_io = prng.chance(1, 3) ? 10 : 0;
+  p.faults.full_disk = prng.chance(1, 2) ? 10 : 0;
+  p.faults.corrupt = prng.chance(1, 2) ? 10 : 0;
+  p.faults.slow_disk = 5;
+  p.faults.power = 10;
+  p.faults.power_all = prng.chance(1, 2) ? 4 : 0;
+  p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+}
+
+void aim_clocks(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.jump_clock = 20;
+  p.faults.pause = 10;
+  p.faults.kill = 3;
+  p.drift_ppm_max = 50'000;
+  p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+}
+
+// One end of a link is cut: what stalls there must not stall anything else.
+void aim_links(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.cut_links = 10;
+  p.faults.flap = 10;
+  p.faults.slow_link = 10;
+  p.faults.break_streams = 10;
+  p.network.chunk_lost_once_in = 20;
+  p.network.dial_hangs_once_in = 10;
+  p.faults.gap_max = Duration::millis(prng.between(100, 1500));
+}
+
+// Snapshots all the time, and laggards that need them.
+void aim_snapshots(Prng& prng, Parameters& p) {
+  p.snapshot_count = 5 + prng.below(40);
+  p.log_slots_kept = prng.below(20);
+  p.faults.take_turns = 20;
+  p.faults.power = 10;
+}
+
+void aim_bursts(Prng& prng, Parameters& p) {
+  p.burst_max = 200;
+  p.lane_tasks_max = 64 + prng.below(1000);
+  p.faults.pause = 5;
+  p.faults.slow_disk = 10;
+}
+
+void aim_partial(Prng&, Parameters& p, Faults::Partial kind) {
+  silence(p.faults);
+  p.partial = kind;
+  p.servers = kind == Faults::Partial::chained ? 3 : 5;
+  p.storm = Duration::seconds(15);
+  p.operations = 60;
+}
+
+struct Aim {
+  const char* name;
+  std::uint64_t weight;
+  void (*apply)(Prng&, Parameters&);
+};
+
+constexpr Aim all_aims[] = {
+    {"all", 30, [](Prng&, Parameters&) {}},
+    {"dark", 10, aim_dark},
+    {"depose", 10, aim_depose},
+    {"usurp", 6, aim_usurp},
+    {"amnesia", 6, aim_amnesia},
+    {"disks", 8, aim_disks},
+    {"clocks", 4, aim_clocks},
+    {"links", 5, aim_links},
+    {"snapshots", 8, aim_snapshots},
+    {"bursts", 4, aim_bursts},
+    {"quorum_loss", 1,
+     [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
+    {"constrained_election", 1,
+     [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::constrained); }},
+    {"chained", 1,
+     [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::chained); }},
+};
+
+const Aim& draw_aim(Prng& prng, const std::string& wanted) {
+  std::uint64_t sum = 0;
+  for (const Aim& aim : all_aims) {
+    if (wanted == aim.name) {
+      return aim;
+    }
+    sum += aim.weight;
+  }
+  std::uint64_t draw = prng.below(sum);
+  for (const Aim& aim : all_aims) {
+    if (draw < aim.weight) {
+      return aim;
+    }
+    draw -= aim.weight;
+  }
+  return all_aims[0];
+}
+
+void draw_network(Prng& prng, NetworkOptions& network) {
+  network.latency_max = Duration::micros(prng.between(100, 5000));
+  network.chunk_lost_once_in = prng.chance(1, 3) ? 20 + prng.below(500) : 0;
+  network.dial_hangs_once_in = prng.chance(1, 3) ? 20 : 0;
+  network.window_bytes = prng.chance(1, 4) ? 4096 : 256 << 10;
+  network.give_up_max = Duration::seconds(prng.between(2, 20));
+}
+
+}  // namespace
+
+Parameters draw_parameters(const ScenarioOptions& options) {
+  Prng prng = Prng(options.seed).fork();
+  Parameters p;
+  constexpr int sizes[] = {3, 3, 3, 3, 3, 5, 5, 7};
+  p.servers = sizes[prng.below(std::size(sizes))];
+  p.clients = static_cast<int>(prng.between(2, 5));
+  p.operations = static_cast<int>(prng.between(300, 700)) / p.clients;
+  p.burst_max = prng.chance(1, 6) ? 40 : 8;
+  p.storm = Duration::millis(prng.between(6000, 40'000));
+  p.snapshot_count = prng.chance(1, 3) ? 100'000 : 20 + prng.below(300);
+  p.log_slots_kept = prng.chance(1, 2) ? 20'000 : prng.below(100);
+  p.edge_lanes = static_cast<int>(prng.below(5));
+  p.session_timeout_ms = static_cast<std::int32_t>(prng.between(1500, 5000));
+  draw_network(prng, p.network);
+  draw_mixture(prng, p.faults);
+  p.faults.corrupted_prefix = prng.chance(2, 3) ? "/datalog/log/segment" : "/data";
+  const Aim& aim = draw_aim(prng, options.aim);
+  p.aim = aim.name;
+  aim.apply(prng, p);
+  if (options.with.count("lost_writes") != 0) {
+    p.faults.lost_writes = 6;
+    p.faults.wipe = p.faults.corrupt = p.faults.amnesia = 0;
+  }
+  p.faults.skipped = options.less.skipped;
+  p.faults.strikes_max = options.less.strikes_max;
+  p.clients = std::min(p.clients, options.less.clients_max);
+  p.operations = std::min(p.operations, options.less.operations_max);
+  return p;
+}
+
+std::string show(const Parameters& p) {
+  std::string text = fmt::format(
+      "aim={} servers={} edges={} snapshots={} kept={} clients={} operations={} burst={} "
+      "storm={}ms session={}ms latency={}us lost={} gap={}ms",
+      p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.log_slots_kept, p.clients, p.operations,
+      p.burst_max, p.storm.millis(), p.session_timeout_ms, p.network.latency_max.micros(),
+      p.network.chunk_lost_once_in, p.faults.gap_max.millis());
+  for (const Kind& kind : kinds) {
+    if (p.faults.*kind.weight != 0) {
+      text += fmt::format(" {}={}", kind.name, p.faults.*kind.weight);
+    }
+  }
+  return text;
+}
+
+const std::vector<std::string>& aims() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list;
+    for (const Aim& aim : all_aims) {
+      list.emplace_back(aim.name);
+    }
+    return list;
+  }();
+  return names;
+}
+
+}  // namespace synod::sim::coordination

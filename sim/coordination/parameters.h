@@ -1,0 +1,39 @@
+// What a seed draws for a run: the ensemble, its network, its load and its storm.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/limits.h"
+#include "sim/coordination/scenario.h"
+#include "sim/faults.h"
+#include "sim/network.h"
+
+namespace synod::sim::coordination {
+
+struct Parameters {
+  // What the storm aims at: "all", or the name of one weakness.
+  std::string aim = "all";
+  std::optional<Faults::Partial> partial;  // one partition instead of a storm
+  int servers = 3;
+  int clients = 4;
+  int operations = 100;  // each client's
+  int burst_max = 8;
+  Duration storm;
+  std::int32_t session_timeout_ms = 4000;
+  std::uint64_t snapshot_count = 200;
+  std::uint64_t log_slots_kept = 20'000;
+  int edge_lanes = 0;
+  std::int64_t drift_ppm_max = 20'000;
+  NetworkOptions network;
+  FaultOptions faults;
+  std::size_t lane_tasks_max = limits::lane_tasks_max;
+};
+
+Parameters draw_parameters(const ScenarioOptions& options);
+std::string show(const Parameters& parameters);
+// Every name that ScenarioOptions::aim takes.
+const std::vector<std::string>& aims();
+
+}  // namespace synod::sim::coordination
