@@ -63,6 +63,8 @@ class Applier {
   void tell(EdgeIndex edge, InboxItem item);
 
   // ---- recovery: nobody looks yet
+  // What was pushed is void.
+  void abandon() { queue_.clear(); }
   void restore(znode::State state, Slot slot, paxos::Chain chain,
                const paxos::Membership& membership);
 

@@ -12,6 +12,8 @@ constexpr std::size_t snapshot_part_size_bytes = 256 << 10;
 // A link that holds more is given time.
 constexpr std::size_t unsent_bytes_high = 4 << 20;
 constexpr Duration wait_for_link = Duration::millis(5);
+// One that sends a snapshot and says nothing for so long has given up.
+constexpr Duration silent_sender = Duration::seconds(3);
 
 }  // namespace
 
@@ -162,7 +164,7 @@ void Courier::on(NodeId from, const peer::SnapshotBegin& m, paxos::Ballot promis
   if (m.ballot < promised) {
     return;
   }
-  receipt_ = Receipt{from, m.ballot, m.id, ++last_ticket_, 0};
+  receipt_ = Receipt{from, m.ballot, m.id, ++last_ticket_, 0, lane_.now()};
   lane_.log().info("engine", "takes the snapshot of slot {} from node {}, {} bytes",
                    m.id.slot.value(), from.value(), m.size_bytes);
   owner_.journal(BeginReceive{receipt_->ticket});
@@ -177,6 +179,7 @@ void Courier::on(NodeId from, const peer::SnapshotPart& m) {
     return;
   }
   receipt_->offset += m.bytes.size();
+  receipt_->heard = lane_.now();
   owner_.journal(ReceivePart{m.bytes});
 }
 
@@ -187,6 +190,10 @@ void Courier::on(NodeId from, const peer::SnapshotEnd& m) {
 }
 
 void Courier::on(const PartTaken&) {}
+
+bool Courier::receiving() const {
+  return receipt_.has_value() && lane_.now() - receipt_->heard < silent_sender;
+}
 
 void Courier::on(const SnapshotReceived& report) {
   if (!receipt_.has_value() || receipt_->ticket != report.ticket) {

@@ -41,6 +41,8 @@ class Courier {
   bool on(const SnapshotFileRead& report);
   void on(const PartTaken& report);
   void on(const SnapshotReceived& report);
+  // A snapshot is on its way in, and was heard of lately.
+  bool receiving() const;
 
   // ---- what a peer sends. `promised`: a snapshot of a lower ballot is not taken.
   void on(NodeId from, const peer::SnapshotBegin& m, paxos::Ballot promised);
@@ -63,6 +65,7 @@ class Courier {
     storage::SnapshotId id;
     std::uint64_t ticket = 0;
     std::uint64_t offset = 0;
+    Instant heard;  // the last part
   };
 
   bool stage(const Receipt& receipt, const SnapshotReceived& report);

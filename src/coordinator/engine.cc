@@ -196,6 +196,9 @@ void Engine::take(Flushed&& r) {
 }
 
 void Engine::take(LogRead&& r) {
+  if (give_repair(r)) {
+    return;
+  }
   if (r.ticket == replay_ticket_ && phase_ == Phase::recovering) {
     if (r.error.has_value()) {
       fail(with_context("the log cannot be read back", *r.error));

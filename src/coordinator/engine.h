@@ -4,6 +4,7 @@
 // effects are performed; what was gathered is proposed or forwarded at the end of the turn; chosen
 // slots are applied, in order, under the gate.
 //
+//   repairing    the log is damaged: peers are asked for what is missing (engine_repair.cc)
 //   recovering   the journal opens, the snapshot and the log are applied
 //   running      the core lives
 //   failed       the journal failed: nothing more is promised, proposed or answered
@@ -91,6 +92,7 @@ class Engine {
   void take(Touch&& m);
   // --- from the journal (engine_recover.cc, engine.cc)
   void take(Opened&& r);
+  void take(RepairNeeds&& r);
   void take(Flushed&& r);
   void take(LogRead&& r);
   void take(SliceTaken&& r);
@@ -109,12 +111,20 @@ class Engine {
   void hear_own(NodeId from, peer::SyncAsk&& m);
   void hear_own(NodeId from, peer::SyncAnswer&& m);
   void hear_own(NodeId from, peer::Touched&& m);
+  void hear_own(NodeId from, const peer::RepairAsk& m);
+  void hear_own(NodeId from, peer::RepairGive&& m);
 
   // --- recovery (engine_recover.cc)
   void recovered_snapshot();
   void replay(std::vector<storage::SlotValue> slots);
   void replay_on();
   void start_core();
+
+  // --- repair, of one's own log and of others' (engine_repair.cc)
+  void open_links(RulesVersion rules);
+  void ask_for_repair(bool same);
+  void ask_for_repair_later();
+  bool give_repair(const LogRead& r);
 
   // --- the core and its effects (engine.cc)
   void step(const paxos::Event& event);
@@ -164,11 +174,18 @@ class Engine {
   std::function<void(const Error&)> on_failed_;
   const EngineOptions options_;
 
-  enum class Phase { recovering, running, failed };
+  enum class Phase { recovering, repairing, running, failed };
   Phase phase_ = Phase::recovering;
   std::optional<Opened> opened_;
   paxos::Recovered recovered_;
   std::uint64_t replay_ticket_ = 0;
+
+  std::optional<RepairNeeds> needs_;  // while repairing
+  NodeId repair_asked_;
+  std::size_t repair_rounds_ = 0;  // through all peers, without help
+  bool repair_armed_ = false;
+  std::map<std::uint64_t, NodeId> repair_reads_;  // for others, by ticket
+  std::uint64_t last_repair_ticket_ = 0;
 
   std::optional<paxos::Core> core_;
   std::unique_ptr<peer::Links> links_;

@@ -18,6 +18,16 @@ constexpr std::size_t replayed_log_size_bytes = 4 << 20;
 }  // namespace
 
 void Engine::take(Opened&& r) {
+  if (std::exchange(phase_, Phase::recovering) == Phase::repairing) {
+    lane_.log().info("engine", "the log is whole again");
+    needs_.reset();
+    repair_reads_.clear();
+    links_.reset();  // whom we are may have changed; the others connect again
+    const ports::WriteHold hold(shared_.gate);
+    shared_.view.reason = "recovers its log";
+  }
+  applier_.abandon();
+  recovered_ = paxos::Recovered{};
   opened_ = std::move(r);
   Result<RecoveredNode> node = to_paxos(opened_->state);
   if (!node.ok()) {
@@ -115,36 +125,7 @@ void Engine::start_core() {
   recovered_ = paxos::Recovered{};
   opened_.reset();
   phase_ = Phase::running;
-  if (!options_.peers.empty()) {
-    peer::LinksOptions links;
-    links.self = options_.self;
-    links.listen = options_.peer_listen;
-    links.others = options_.peers;
-    links.rules = core.rules;
-    links.silence_max = options_.election_timeout * 4;
-    peer::LinksEvents events;
-    events.on_up = [this](NodeId node) {
-      step(paxos::LinkUp{lane_.now(), node});
-      if (node == role_.leader) {
-        fail_syncs();
-        renew_path();
-      }
-      end_turn_soon();
-    };
-    events.on_down = [this](NodeId node, bool refused) {
-      step(paxos::LinkDown{lane_.now(), node, refused});
-      end_turn_soon();
-    };
-    events.on_message = [this](NodeId from, peer::PeerMessage message) {
-      hear(from, std::move(message));
-      end_turn_soon();
-    };
-    events.identity = [this] {
-      return std::pair(core_->identity().cluster, core_->identity().incarnation);
-    };
-    events.on_failed = [this](const Error& error) { fail(error); };
-    links_ = std::make_unique<peer::Links>(lane_, network_, std::move(links), std::move(events));
-  }
+  open_links(core.rules);
   step(paxos::Started{lane_.now()});
   tick();
   end_turn_soon();

@@ -49,19 +49,26 @@ void Engine::enqueue(Bytes command) {
 // ---- peers
 
 void Engine::hear(NodeId from, peer::PeerMessage message) {
-  if (phase_ != Phase::running) {
+  if (phase_ != Phase::running && phase_ != Phase::repairing) {
     return;
   }
-  if (auto* m = std::get_if<paxos::Message>(&message)) {
-    step(paxos::Received{lane_.now(), from, std::move(*m)});
+  const bool runs = phase_ == Phase::running;
+  if (auto* ask_repair = std::get_if<peer::RepairAsk>(&message)) {
+    hear_own(from, *ask_repair);
+  } else if (auto* give = std::get_if<peer::RepairGive>(&message)) {
+    hear_own(from, std::move(*give));
   } else if (auto* begin = std::get_if<peer::SnapshotBegin>(&message)) {
-    courier_.on(from, *begin, core_->promised());
+    courier_.on(from, *begin, runs ? core_->promised() : paxos::Ballot{});
   } else if (auto* part = std::get_if<peer::SnapshotPart>(&message)) {
     courier_.on(from, *part);
   } else if (auto* end = std::get_if<peer::SnapshotEnd>(&message)) {
     courier_.on(from, *end);
   } else if (auto* taken = std::get_if<peer::SnapshotTaken>(&message)) {
     courier_.on(from, *taken);
+  } else if (!runs) {
+    return;  // the others belong to a core
+  } else if (auto* m = std::get_if<paxos::Message>(&message)) {
+    step(paxos::Received{lane_.now(), from, std::move(*m)});
   } else if (auto* forward = std::get_if<peer::Forward>(&message)) {
     hear_own(from, std::move(*forward));
   } else if (auto* dropped = std::get_if<peer::ForwardDropped>(&message)) {

@@ -73,6 +73,10 @@ void Journal::Impl::open() {
     fail(opened.error());
     return;
   }
+  if (repair_ != nullptr) {
+    step_repair(false);
+    return;
+  }
   opened_ = true;
   std::deque<JournalCommand> early = std::move(early_);
   early_.clear();
@@ -88,20 +92,28 @@ Status Journal::Impl::try_open() {
   SYNOD_TRY_ASSIGN(
       storage::OpenedLog opened,
       storage::Log::open(disk_, options_.log_directory, options_.log, lane_.entropy().next()));
-  if (opened.damage.has_value()) {
-    const storage::Damage& d = *opened.damage;
-    return Error{
-        ErrorCode::corrupt,
-        fmt::format("{}/{} is damaged at {}: {}. What it held after slot {} is unknown "
-                    "here. Move {} and {} aside, and this node joins again from its peers",
-                    options_.log_directory, d.file, d.offset, d.reason, opened.state.last.value(),
-                    options_.log_directory, options_.snapshot_directory)};
+  if (opened.damage.has_value() && opened.damage->file == "damaged") {
+    SYNOD_TRY(storage::Log::set_aside(disk_, options_.log_directory));  // it was begun before
+    SYNOD_TRY_ASSIGN(opened, storage::Log::open(disk_, options_.log_directory, options_.log,
+                                                lane_.entropy().next()));
   }
-  log_ = std::move(opened.log);
   SYNOD_TRY_ASSIGN(snapshots_, storage::SnapshotStore::open(disk_, options_.snapshot_directory,
                                                             options_.snapshot));
+  if (opened.damage.has_value()) {
+    const storage::Damage& d = *opened.damage;
+    return begin_repair(fmt::format("{}/{} is damaged at {}: {}", options_.log_directory, d.file,
+                                    d.offset, d.reason));
+  }
+  log_ = std::move(opened.log);
   Opened report_opened;
   SYNOD_TRY_ASSIGN(report_opened.snapshot, usable_snapshot());
+  if (!report_opened.snapshot.has_value() && log_->first_slot().value() > 1) {
+    log_.reset();
+    return begin_repair(
+        fmt::format("{} does not begin with slot 1, and no sound snapshot in {} "
+                    "covers what came before",
+                    options_.log_directory, options_.snapshot_directory));
+  }
   SYNOD_TRY(read_tail(report_opened));
   report_opened.state = log_->state();
   report_opened.log_first = log_->first_slot();
@@ -140,12 +152,6 @@ Result<std::optional<storage::SnapshotRef>> Journal::Impl::usable_snapshot() {
       return std::optional<storage::SnapshotRef>{ref};
     }
   }
-  if (log_->first_slot().value() > 1) {
-    return Error{ErrorCode::corrupt,
-                 fmt::format("{} begins with slot {} and no snapshot in {} covers what came before",
-                             options_.log_directory, log_->first_slot().value(),
-                             options_.snapshot_directory)};
-  }
   return std::optional<storage::SnapshotRef>{};
 }
 
@@ -166,19 +172,22 @@ void Journal::Impl::take(JournalCommand command) {
   if (failed_) {
     return;
   }
-  if (!opened_) {
+  if (repair_ != nullptr) {
+    take_repair(std::move(command));
+  } else if (!opened_) {
     early_.push_back(std::move(command));
   } else if (auto* write = std::get_if<WriteRecords>(&command)) {
     take_records(std::move(*write));
   } else if (auto* read = std::get_if<ReadLog>(&command)) {
     read_log(*read);
-  } else {
+  } else if (!std::holds_alternative<RepairSlots>(command)) {  // else one that came too late
     low_.push_back(std::move(command));
     low_later();
   }
 }
 
 void Journal::Impl::take_records(WriteRecords write) {
+  written_ = true;
   for (storage::Record& record : write.records) {
     log_->append(std::move(record));
   }
@@ -259,6 +268,9 @@ void Journal::Impl::read_log(const ReadLog& read) {
     answer.slots = std::move(slots).value();
     answer.before_chain = *before;
   }
+  answer.log_first = log_->first_slot();
+  const auto newest = snapshots_->latest();
+  answer.snapshot = newest.has_value() ? std::min(newest->id.slot, log_->state().last) : Slot();
   report(std::move(answer));
 }
 
@@ -298,7 +310,7 @@ void Journal::Impl::fill_later(Duration delay) {
   fill_armed_ = true;
   lane_.after(delay, scope_.wrap([this] {
     fill_armed_ = false;
-    if (failed_) {
+    if (failed_ || log_ == nullptr) {
       return;
     }
     const auto more = log_->prepare_step();

@@ -8,7 +8,8 @@
 //   Journal journal(lane, disk, options, ports::Sender<JournalReport>(engine_lane, ...));
 //   ports::Sender<JournalCommand> to_journal = journal.commands();
 //
-// The first report is Opened or JournalFailed; it comes in a later turn than the construction.
+// The first report is Opened, RepairNeeds or JournalFailed; it comes in a later turn than the
+// construction.
 //
 // Invariants  I1  Flushed(lsn) is reported only when every record through lsn is durable.
 //             I2  after JournalFailed nothing is written and nothing else is reported.
@@ -18,9 +19,9 @@
 //             I4  a segment goes only when two snapshots that were read back cover it (or the only
 //                 one there is), and the slots to keep lie behind it.
 // Errors      A full disk is waited out: what waits is tried again every retry_full_delay, and
-//             JournalFull says so. Anything else that stops the log is JournalFailed: damage, a
-//             failed flush, a directory that another process holds, a log whose beginning no
-//             snapshot covers.
+//             JournalFull says so. Damage, and a log whose beginning no sound snapshot covers, are
+//             RepairNeeds until peers have helped. Anything else that stops the log is
+//             JournalFailed: a failed flush, a directory that another process holds.
 // Threads     Constructed, used and destroyed on its Lane; calls of the Disk block it.
 // Memory      What waits to be flushed, low-priority commands not yet done (their senders keep few
 //             under way), one chunk.

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "coordinator/journal.h"
+#include "coordinator/log_repair.h"
 #include "ports/scope.h"
 
 namespace synod::coordinator {
@@ -30,6 +31,12 @@ class Journal::Impl {
   Result<std::optional<storage::SnapshotRef>> usable_snapshot();
   Status read_tail(Opened& opened);
 
+  // A damaged log or no snapshot that covers its beginning (journal_repair.cc).
+  Status begin_repair(const std::string& what);
+  void step_repair(bool helped);
+  void take_repair(JournalCommand command);
+  LogRead read_for_peer(const ReadLog& read);
+
   void take_records(WriteRecords write);
   void flush();
   void retry_full();
@@ -52,6 +59,7 @@ class Journal::Impl {
   void perform(const ShortenLog& command);
   void perform(const WriteRecords& command);  // never low
   void perform(const ReadLog& command);       // never low
+  void perform(const RepairSlots& command);   // never low
 
   ports::Lane& lane_;
   ports::Disk& disk_;
@@ -61,7 +69,10 @@ class Journal::Impl {
   std::unique_ptr<ports::DirectoryLock> lock_;
   std::unique_ptr<storage::Log> log_;
   std::unique_ptr<storage::SnapshotStore> snapshots_;
+  std::unique_ptr<LogRepair> repair_;  // under way
+  bool repaired_ = false;
   bool opened_ = false;
+  bool written_ = false;  // records came since
   bool failed_ = false;
   std::deque<JournalCommand> early_;  // came before the log was open
 

@@ -48,6 +48,13 @@ bool Journal::Impl::step_reading() {
                       piece.error().message);
     if (Status aside = snapshots_->set_aside(ref.id.slot); !aside.ok()) {
       lane_.log().error("journal", "and cannot be set aside: {}", aside.error().message);
+    } else if (!checking_ && !written_) {
+      // Nothing has happened since it was opened: open again, with the one before or with a peer's.
+      log_.reset();
+      lock_.reset();
+      opened_ = false;
+      open();
+      return true;
     }
   }
   if (checking_) {
@@ -141,10 +148,11 @@ void Journal::Impl::perform(const ReadSnapshotFile& command) {
   answer.ticket = command.ticket;
   answer.offset = command.offset;
   answer.error = Error{ErrorCode::not_found, "no such snapshot"};
+  const Slot last = log_ != nullptr ? log_->state().last : repair_->last();
   for (const storage::SnapshotRef& ref : snapshots_->all()) {
     // One above the visible log is not ours yet: it waits for its Adopt record.
     const bool wanted =
-        command.slot.value() == 0 ? ref.id.slot <= log_->state().last : ref.id.slot == command.slot;
+        command.slot.value() == 0 ? ref.id.slot <= last : ref.id.slot == command.slot;
     if (!wanted) {
       continue;
     }
@@ -200,7 +208,12 @@ void Journal::Impl::perform(const FinishReceive& command) {
     answer.error =
         receiver_error_.value_or(Error{ErrorCode::internal, "no snapshot is being received"});
   }
+  const std::optional<storage::SnapshotRef> ref = answer.ref;
   report(std::move(answer));
+  if (repair_ != nullptr && ref.has_value()) {
+    Status taken = repair_->take_snapshot(*ref);
+    taken.ok() ? step_repair(true) : fail(taken.error());
+  }
 }
 
 // --- shortening
@@ -228,5 +241,6 @@ void Journal::Impl::perform(const ShortenLog& command) {
 
 void Journal::Impl::perform(const WriteRecords&) { SYNOD_UNREACHABLE("records are never low"); }
 void Journal::Impl::perform(const ReadLog&) { SYNOD_UNREACHABLE("reads are never low"); }
+void Journal::Impl::perform(const RepairSlots&) { SYNOD_UNREACHABLE("repairs are never low"); }
 
 }  // namespace synod::coordinator

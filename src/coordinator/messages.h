@@ -161,15 +161,26 @@ struct ShortenLog {
   Slot covered;
   std::uint64_t keep_slots = 0;
 };
+// What a peer gave for RepairNeeds: consecutive slots, or none. Answered by RepairNeeds or, when
+// nothing is missing any more, by Opened.
+struct RepairSlots {
+  std::uint64_t before_chain = 0;
+  Slot chosen;     // known to the peer
+  Slot log_first;  // the oldest slot that the peer's log has
+  Slot snapshot;   // the peer's newest snapshot; 0: none
+  std::vector<storage::SlotValue> slots;
+};
 using JournalCommand = std::variant<WriteRecords, ReadLog, BeginSnapshot, SnapshotSlice,
                                     FinishSnapshot, ReadSnapshotFile, BeginReceive, ReceivePart,
-                                    FinishReceive, LoadSnapshot, ShortenLog>;
+                                    FinishReceive, LoadSnapshot, ShortenLog, RepairSlots>;
 
 // ---- Journal -> Engine
 
-// First, once: what the disk held. `tail` are the visible slots above the latest snapshot's slot
-// (or all), in order; if they are many, the engine gets the first part here (about 16 MiB) and asks
-// for the rest by ReadLog. A snapshot's content follows through LoadSnapshot.
+// First: what the disk held. Comes again if the snapshot, while it is loaded first of all, turns
+// out to be damaged: what was said before is void then. `tail` are the visible slots above the
+// latest snapshot's slot (or all), in order; if they are many, the engine gets the first part here
+// (about 16 MiB) and asks for the rest by ReadLog. A snapshot's content follows through
+// LoadSnapshot.
 struct Opened {
   storage::LogState state;
   std::vector<storage::SlotValue> tail;
@@ -178,6 +189,17 @@ struct Opened {
   std::optional<storage::SnapshotRef> snapshot;
   storage::Tail tail_state = storage::Tail::clean;
   bool fresh = false;
+};
+// Before Opened, perhaps many times: what the disk held is damaged, and this is missing. Until it
+// has come from peers by RepairSlots, or as a snapshot by BeginReceive and so on, the journal only
+// answers reads. `helped`: what came last brought it further.
+struct RepairNeeds {
+  std::optional<storage::Identity> identity;
+  Slot first;
+  Slot through;
+  bool snapshot = false;  // the peer that answered last no longer has these slots: its snapshot
+  bool helped = false;
+  std::string reason;  // what is damaged, in words
 };
 // Every record through `lsn` is durable.
 struct Flushed {
@@ -189,6 +211,8 @@ struct LogRead {
   std::uint64_t ticket = 0;
   std::vector<storage::SlotValue> slots;  // from `from` on, at least one unless failed
   std::uint64_t before_chain = 0;         // of from - 1
+  Slot log_first;                         // the oldest slot there is
+  Slot snapshot;                          // of the newest snapshot; 0: none
   std::optional<Error> error;
 };
 struct SliceTaken {};
@@ -229,8 +253,8 @@ struct JournalFull {
 struct JournalFailed {
   Error error;
 };
-using JournalReport =
-    std::variant<Opened, Flushed, LogRead, SliceTaken, SnapshotWritten, SnapshotFileRead, PartTaken,
-                 SnapshotReceived, SnapshotContent, LogShortened, JournalFull, JournalFailed>;
+using JournalReport = std::variant<Opened, RepairNeeds, Flushed, LogRead, SliceTaken,
+                                   SnapshotWritten, SnapshotFileRead, PartTaken, SnapshotReceived,
+                                   SnapshotContent, LogShortened, JournalFull, JournalFailed>;
 
 }  // namespace synod::coordinator

@@ -28,6 +28,8 @@ enum class FrameType : std::uint8_t {
   snapshot_part = 10,
   snapshot_end = 11,
   snapshot_taken = 12,
+  repair_ask = 13,
+  repair_give = 14,
   consensus = 16,
 };
 
@@ -126,6 +128,10 @@ void own_fields(M& m, F&& f) {
     f(m.ballot);
   } else if constexpr (std::is_same_v<T, SnapshotTaken>) {
     f(m.ballot), f(m.slot), f(m.ok);
+  } else if constexpr (std::is_same_v<T, RepairAsk>) {
+    f(m.first), f(m.through), f(m.snapshot);
+  } else if constexpr (std::is_same_v<T, RepairGive>) {
+    f(m.first), f(m.before), f(m.chosen), f(m.log_first), f(m.snapshot), f(m.entries);
   } else if constexpr (std::is_same_v<T, Hello>) {
     f(m.from), f(m.to), f(m.cluster), f(m.incarnation), f(m.rules), f(m.refusal);
   } else {
@@ -158,6 +164,10 @@ constexpr FrameType type_of() {
     return FrameType::snapshot_part;
   } else if constexpr (std::is_same_v<M, SnapshotTaken>) {
     return FrameType::snapshot_taken;
+  } else if constexpr (std::is_same_v<M, RepairAsk>) {
+    return FrameType::repair_ask;
+  } else if constexpr (std::is_same_v<M, RepairGive>) {
+    return FrameType::repair_give;
   } else {
     static_assert(std::is_same_v<M, SnapshotEnd>);
     return FrameType::snapshot_end;
@@ -258,6 +268,8 @@ Result<Frame> decode_payload(ByteView payload) {
     case FrameType::snapshot_part: return decode_own<SnapshotPart>(in);
     case FrameType::snapshot_end: return decode_own<SnapshotEnd>(in);
     case FrameType::snapshot_taken: return decode_own<SnapshotTaken>(in);
+    case FrameType::repair_ask: return decode_own<RepairAsk>(in);
+    case FrameType::repair_give: return decode_own<RepairGive>(in);
     case FrameType::consensus: break;
   }
   constexpr auto first = static_cast<std::uint8_t>(FrameType::consensus);

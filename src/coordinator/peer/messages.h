@@ -54,8 +54,26 @@ struct SnapshotTaken {
   bool ok = false;
 };
 
-using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
-                                 Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken>;
+// Of one whose log is damaged: slots that it cannot read, or the newest snapshot (which comes by
+// SnapshotBegin and so on, with ballot 0).
+struct RepairAsk {
+  Slot first;
+  Slot through;
+  bool snapshot = false;
+};
+// The answer: slots from `first` on, as many as fit a message; none if they are not here.
+struct RepairGive {
+  Slot first;
+  paxos::Chain before;  // at first - 1
+  Slot chosen;          // known to be chosen here
+  Slot log_first;       // the oldest slot that this log has
+  Slot snapshot;        // of the newest snapshot; 0: none
+  std::vector<paxos::Entry> entries;
+};
+
+using PeerMessage =
+    std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer, Touched,
+                 SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken, RepairAsk, RepairGive>;
 
 // The first frame of the one who dialled, and of the other in answer.
 struct Hello {
