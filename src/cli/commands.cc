@@ -4,6 +4,7 @@ namespace synod::cli {
 
 int agent_main(const std::vector<std::string>& arguments);
 int coordinator_main(const std::vector<std::string>& arguments);
+int data_main(const std::vector<std::string>& arguments);
 int down_main(const std::vector<std::string>& arguments);
 int executor_main(const std::vector<std::string>& arguments);
 int explain_main(const std::vector<std::string>& arguments);
@@ -39,6 +40,7 @@ std::span<const Command> commands() {
       {"master", "a master of the resource manager", master_main},
       {"agent", "runs tasks on this machine: a Mesos agent", agent_main},
       {"services", "the service scheduler: keeps apps running", services_main},
+      {"data", "verify, dump or repair what a coordinator keeps on its disk", data_main},
       {"version", "print the version", version_main},
       // started by other subcommands
       {"executor", "", executor_main},

@@ -1,0 +1,293 @@
+#!/usr/bin/python3
+"""Three coordinators whose disks lose what they were given: a flipped bit between restarts, a damaged snapshot, a wiped
+disk, and, where a small file system can be mounted, a full one. What was acknowledged is there afterwards, on every server.
+
+    disks.py --synod build/synod
+"""
+import argparse
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cluster import Failed, four_letter_word, free_base_port, wait_for  # noqa: E402
+
+from kazoo.client import KazooClient  # noqa: E402
+from kazoo.exceptions import KazooException  # noqa: E402
+from kazoo.handlers.threading import KazooTimeoutError  # noqa: E402
+
+
+class Server:
+    def __init__(self, synod, directory, base, number, size):
+        self.synod, self.number = synod, number
+        self.directory = os.path.join(directory, f's{number}')
+        os.makedirs(self.directory)
+        self.client = f'127.0.0.1:{base + number}'
+        self.log = os.path.join(directory, f's{number}.log')
+        self.config = os.path.join(directory, f's{number}.cfg')
+        with open(self.config, 'w') as f:
+            f.write(f'tickTime=500\nsnapCount=40\ndataDir={self.directory}\nclientPortAddress=127.0.0.1\n'
+                    f'clientPort={base + number}\nmyid={number}\n4lw.commands.whitelist=*\n')
+            for n in range(1, size + 1):
+                f.write(f'server.{n}=127.0.0.1:{base + 10 + n}:{base + 20 + n}\n')
+        self.write_id()
+        self.process = None
+
+    def write_id(self):
+        with open(os.path.join(self.directory, 'myid'), 'w') as f:
+            f.write(f'{self.number}\n')
+
+    def start(self):
+        with open(self.log, 'a') as log:
+            self.process = subprocess.Popen([self.synod, 'coordinator', '--config', self.config], stderr=log)
+
+    def kill(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def mntr(self):
+        lines = four_letter_word(self.client, 'mntr').splitlines()
+        return dict(line.split('\t', 1) for line in lines if '\t' in line)
+
+    def serves(self):
+        return self.mntr().get('synod_serving', self.mntr().get('zk_synod_serving')) == '1'
+
+    def data(self, what, *flags):
+        return subprocess.run([self.synod, 'data', what, '--dir', self.directory, *flags], capture_output=True,
+                              text=True)
+
+    def files(self, pattern):
+        return sorted(glob.glob(os.path.join(self.directory, pattern)))
+
+
+def flip(path, offset):
+    with open(path, 'r+b') as f:
+        f.seek(offset)
+        byte = f.read(1)[0]
+        f.seek(offset)
+        f.write(bytes([byte ^ 8]))
+
+
+def spoil(server, text):
+    """One bit wherever the text stands in the server's log."""
+    places = 0
+    for path in server.files('log/segment-*'):
+        with open(path, 'rb') as f:
+            content = f.read()
+        at = content.find(text)
+        while at >= 0:
+            flip(path, at + 1)
+            places += 1
+            at = content.find(text, at + 1)
+    return places
+
+
+def demand(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+class Scene:
+    def __init__(self, synod):
+        self.directory = tempfile.mkdtemp(prefix='synod_disks_')
+        base = free_base_port()
+        self.servers = [Server(synod, self.directory, base, n, 3) for n in (1, 2, 3)]
+        self.written = 0
+
+    def client(self, *servers):
+        client = KazooClient(hosts=','.join(s.client for s in servers), timeout=10.0)
+        client.start(timeout=30)
+        return client
+
+    def write(self, count, *servers):
+        client = self.client(*(servers or self.servers))
+        try:
+            for _ in range(count):
+                self.written += 1
+                client.create(f'/d/n-{self.written}', self.data(self.written), makepath=True)
+        finally:
+            client.stop()
+            client.close()
+
+    @staticmethod
+    def data(number):
+        return f'what was written as number {number};'.encode()
+
+    def check(self, server):
+        """All that was acknowledged, as this server has it."""
+        client = self.client(server)
+        try:
+            client.sync('/d')
+            for number in range(1, self.written + 1):
+                content, _ = client.get(f'/d/n-{number}')
+                demand(content == self.data(number), f'server {server.number} has lost n-{number}')
+        finally:
+            client.stop()
+            client.close()
+
+    def wait(self, *servers):
+        for server in servers or self.servers:
+            wait_for(f'server {server.number} serves', server.serves, timeout=40)
+
+    def digests_agree(self):
+        def same():
+            return len({s.mntr().get('zk_synod_digest') for s in self.servers}) == 1
+        wait_for('equal digests', same)
+
+    # ---- what happens
+
+    def a_flipped_bit(self):
+        second = self.servers[1]
+        time.sleep(0.3)  # the witness of the last group is written when it is quiet
+        second.kill()
+        number = self.written - 3
+        demand(spoil(second, self.data(number)) > 0, 'nothing to spoil')
+        found = second.data('verify')
+        demand(found.returncode == 1 and 'damaged: segment-' in found.stdout, f'verify said: {found.stdout}')
+        report = json.loads(second.data('verify', '--output', 'json').stdout)
+        demand(report['sound'] is False and report['damage'], 'verify in JSON')
+        self.write(20, self.servers[0], self.servers[2])
+        second.start()
+        self.wait()
+        self.check(second)
+        second.kill()
+        found = second.data('verify')
+        demand(found.returncode == 0, f'after the repair verify said: {found.stdout}{found.stderr}')
+        demand(second.files('log.damaged-*'), 'the damaged files are gone')
+        second.start()
+        self.wait()
+
+    def damage_that_the_snapshot_covers(self):
+        third = self.servers[2]
+        third.kill()
+        demand(spoil(third, self.data(2)) > 0, 'nothing to spoil')
+        demand(third.data('verify').returncode == 1, 'verify of old damage')
+        done = third.data('repair')
+        demand(done.returncode == 0, f'repair said: {done.stdout}{done.stderr}')
+        demand(third.data('verify').returncode == 0, 'verify after repair')
+        third.start()
+        self.wait()
+        self.check(third)
+
+    def damaged_snapshots(self):
+        third = self.servers[2]
+        third.kill()
+        snapshots = third.files('snapshots/snapshot-*')
+        demand(snapshots, 'no snapshots')
+        for path in snapshots:
+            if not path.endswith('.damaged'):
+                flip(path, 150)
+        self.write(10, self.servers[0], self.servers[1])
+        third.start()
+        self.wait()
+        self.check(third)
+
+    def a_wiped_disk(self):
+        first = self.servers[0]
+        first.kill()
+        shutil.rmtree(first.directory)
+        os.makedirs(first.directory)
+        first.write_id()
+        self.write(10, self.servers[1], self.servers[2])
+        first.start()
+        self.wait()
+        self.check(first)
+        # It votes again once the log says so: then the others may go one at a time.
+        time.sleep(1.5)
+        self.servers[2].kill()
+        self.write(10, self.servers[0], self.servers[1])
+        self.servers[2].start()
+        self.wait()
+
+    def a_full_disk(self):
+        """A small file system for one server; the others serve, it says why it does not, and comes back by itself."""
+        second = self.servers[1]
+        second.kill()
+        kept = second.directory + '.kept'
+        os.rename(second.directory, kept)
+        os.makedirs(second.directory)
+        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', second.directory],
+                                 capture_output=True).returncode == 0
+        if not mounted:
+            os.rmdir(second.directory)
+            os.rename(kept, second.directory)
+            second.start()
+            return False
+        try:
+            shutil.copytree(kept, second.directory, dirs_exist_ok=True)
+            second.start()
+            self.wait()
+            filler = os.path.join(second.directory, 'filler')
+            with open(filler, 'wb') as f:
+                try:
+                    while True:
+                        f.write(bytes(1 << 16))
+                        f.flush()
+                except OSError:
+                    pass
+            self.write(60, self.servers[0], self.servers[2])
+            demand(second.process.poll() is None, 'the server with the full disk ended')
+            demand(four_letter_word(second.client, 'ruok') == 'imok', 'a full disk is no reason to be silent')
+            os.remove(filler)
+            self.write(20, self.servers[0], self.servers[2])
+            self.wait()
+            self.check(second)
+            self.digests_agree()
+        finally:
+            second.kill()
+            subprocess.run(['umount', '-l', second.directory], check=True)
+            os.rmdir(second.directory)
+            os.rename(kept, second.directory)
+        return True
+
+    def run(self):
+        for server in self.servers:
+            server.start()
+        self.wait()
+        self.write(60)
+        for happens in (self.a_flipped_bit, self.damage_that_the_snapshot_covers, self.damaged_snapshots,
+                        self.a_wiped_disk):
+            started = time.monotonic()
+            happens()
+            self.write(5)
+            self.digests_agree()
+            for server in self.servers:
+                self.check(server)
+            print(f'{happens.__name__}: {time.monotonic() - started:.1f} s', flush=True)
+        # Last: the server comes back from it with an older disk.
+        print('a_full_disk:', 'ok' if self.a_full_disk() else 'no small file system can be mounted here')
+
+    def end(self):
+        for server in self.servers:
+            server.kill()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--synod', required=True)
+    options = parser.parse_args()
+    scene = Scene(os.path.abspath(options.synod))
+    try:
+        scene.run()
+    except (Failed, KazooException, KazooTimeoutError) as error:
+        print(f'FAILED: {type(error).__name__} {error}')
+        for server in scene.servers:
+            with open(server.log) as f:
+                print(f'--- server {server.number}', *f.read().splitlines()[-12:], sep='\n')
+        return 1
+    finally:
+        scene.end()
+    shutil.rmtree(scene.directory)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
