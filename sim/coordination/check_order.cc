@@ -18,6 +18,23 @@ struct ClientState {
 
 }  // namespace
 
+void Findings::add(const std::string& what) {
+  constexpr std::size_t findings_max = 20;
+  constexpr std::ptrdiff_t dots_max = 3;
+  if (all_.size() >= findings_max) {
+    return;
+  }
+  std::string text;
+  std::ptrdiff_t dots = 0;
+  for (const char c : what) {
+    dots = c == '.' ? dots + 1 : 0;
+    if (dots <= dots_max) {
+      text += c;
+    }
+  }
+  all_.push_back(std::move(text));
+}
+
 void check_order(const History& history, Findings& findings) {
   std::map<std::int64_t, std::size_t> writes;  // zxid -> operation
   std::map<int, ClientState> clients;

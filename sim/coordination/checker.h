@@ -28,11 +28,8 @@ namespace synod::sim::coordination {
 
 class Findings {
  public:
-  void add(std::string what) {
-    if (all_.size() < 20) {
-      all_.push_back(std::move(what));
-    }
-  }
+  // Dots beyond three in a row are data that only takes room.
+  void add(const std::string& what);
   const std::vector<std::string>& all() const { return all_; }
   bool none() const { return all_.empty(); }
 

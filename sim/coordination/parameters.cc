@@ -214,6 +214,7 @@ Parameters draw_parameters(const ScenarioOptions& options) {
   p.clients = static_cast<int>(prng.between(2, 5));
   p.operations = static_cast<int>(prng.between(300, 700)) / p.clients;
   p.burst_max = prng.chance(1, 6) ? 40 : 8;
+  p.data_max = prng.chance(1, 5) ? std::uint64_t{1} << prng.between(6, 16) : 0;
   p.storm = Duration::millis(prng.between(6000, 40'000));
   p.snapshot_count = prng.chance(1, 3) ? 100'000 : 20 + prng.below(300);
   p.log_slots_kept = prng.chance(1, 2) ? 20'000 : prng.below(100);
@@ -238,11 +239,11 @@ Parameters draw_parameters(const ScenarioOptions& options) {
 
 std::string show(const Parameters& p) {
   std::string text = fmt::format(
-      "aim={} servers={} edges={} snapshots={} kept={} clients={} operations={} burst={} "
+      "aim={} servers={} edges={} snapshots={} kept={} clients={} operations={} burst={} data={} "
       "storm={}ms session={}ms latency={}us lost={} gap={}ms",
       p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.log_slots_kept, p.clients, p.operations,
-      p.burst_max, p.storm.millis(), p.session_timeout_ms, p.network.latency_max.micros(),
-      p.network.chunk_lost_once_in, p.faults.gap_max.millis());
+      p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
+      p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis());
   for (const Kind& kind : kinds) {
     if (p.faults.*kind.weight != 0) {
       text += fmt::format(" {}={}", kind.name, p.faults.*kind.weight);

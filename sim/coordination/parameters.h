@@ -20,6 +20,7 @@ struct Parameters {
   int clients = 4;
   int operations = 100;  // each client's
   int burst_max = 8;
+  std::uint64_t data_max = 0;
   Duration storm;
   std::int32_t session_timeout_ms = 4000;
   std::uint64_t snapshot_count = 200;

@@ -23,6 +23,8 @@ constexpr Duration recovery_max = Duration::seconds(40);
 // A partial partition: after this long whoever is in the midst serves, and goes on to.
 constexpr Duration partial_bound = Duration::seconds(6);
 constexpr int leaders_max = 5;
+// A session that ends takes so long at most to hear of it, once all is calm.
+constexpr Duration told_max = Duration::seconds(2);
 
 WorldOptions world_options(const ScenarioOptions& options, const Parameters& parameters) {
   WorldOptions result;
@@ -157,6 +159,7 @@ class Run {
       workload.clients = parameters_.clients;
       workload.operations = parameters_.operations;
       workload.burst_max = parameters_.burst_max;
+      workload.data_max = parameters_.data_max;
       // Such that the work lasts for about as long as the storm.
       workload.think_max = parameters_.storm * parameters_.burst_max / parameters_.operations;
       clients_.push_back(&client_machines_[static_cast<std::size_t>(number)]->start(
@@ -231,7 +234,9 @@ class Run {
       findings_.add("liveness: not every client is served 40 s after the last fault");
       return false;
     }
-    // They do nothing but ping: nobody's session may end.
+    // They do nothing but ping. Who was found silent before is told so meanwhile; from then on
+    // nobody's session may end.
+    world_.run_for(told_max);
     history_.calm_from = world_.now();
     world_.run_for(Duration::millis(parameters_.session_timeout_ms) * 3 / 2);
     for (SimProcess* client : clients_) {

@@ -95,8 +95,13 @@ void Workload::send_one() {
 
 std::string Workload::new_tag() { return fmt::format("c{}-{}", options_.client.number, ++tags_); }
 
+// For data only: some runs write much.
+std::string Workload::new_long_tag() {
+  return new_tag() + std::string(static_cast<std::size_t>(prng_.below(options_.data_max + 1)), '.');
+}
+
 void Workload::send_set() {
-  const std::string tag = new_tag();
+  const std::string tag = new_long_tag();
   const std::string path = fmt::format("/p/{}/{}", options_.client.number,
                                        prng_.below(static_cast<std::uint64_t>(keys_of_client)));
   client_.submit(OpCode::set_data, zkwire::SetDataRequest{path, tag, -1}, tag);
@@ -106,7 +111,7 @@ void Workload::send_set() {
 void Workload::send_register() {
   const std::string path = fmt::format("/w/{}", prng_.below(raced_registers));
   if (prng_.chance(1, 2)) {
-    const std::string tag = new_tag();
+    const std::string tag = new_long_tag();
     client_.submit(OpCode::set_data, zkwire::SetDataRequest{path, tag, -1}, tag);
   } else {
     client_.submit(OpCode::sync, zkwire::PathRequest{path});

@@ -25,6 +25,7 @@ struct WorkloadOptions {
   int clients = 4;
   int operations = 150;
   int burst_max = 8;
+  std::uint64_t data_max = 0;  // of what keys and registers hold, beside their tag
   Duration think_max = Duration::millis(60);
 };
 
@@ -57,6 +58,7 @@ class Workload final : public ClientListener {
   void send_read();
   void send_ephemeral();
   std::string new_tag();
+  std::string new_long_tag();
   zkwire::MultiPart draw_part();
 
   WorkloadOptions options_;

@@ -74,6 +74,9 @@ int find_planted(const RunOptions& base, const PlantedOptions& planted, unsigned
     if (planted.seconds_max != 0 && seconds_since(start) > planted.seconds_max) {
       break;
     }
+    if (planted.seconds_max != 0 && bug.seldom) {
+      continue;
+    }
     ++looked;
     RunOptions options = base;
     options.planted = bug.bug;

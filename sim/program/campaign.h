@@ -20,7 +20,8 @@ int run_campaign(const RunOptions& base, const std::vector<std::uint64_t>& seeds
 struct PlantedOptions {
   std::string only;  // a name; empty: all
   std::uint64_t within = 2000;
-  double seconds_max = 0;  // no bug is begun after that; 0: all are looked for
+  // No bug is begun after that, and none that takes many seeds; 0: all are looked for.
+  double seconds_max = 0;
 };
 
 // Looks for planted bugs, each in up to `within` fresh seeds, beginning with another one every day;

@@ -32,6 +32,7 @@ struct NamedBug {
   PlantedBug bug = PlantedBug::none;
   const char* name = "";
   const char* kind = "";
+  bool seldom = false;  // takes more than some fifty seeds
 };
 const std::vector<NamedBug>& planted_bugs();
 // none for an unknown or empty name.

@@ -23,7 +23,6 @@ enum class PlantedBug {
   purge_too_early,         // P1: the log is shortened beyond what a snapshot covers
   // Consensus.
   forget_promise,       // P1: a promise is given and not written down
-  accept_older_ballot,  // P1: slots of a ballot below the promised one are accepted
   count_other_ballot,   // P1: the leader counts slots that a follower has from another ballot
   count_minority,       // P1: one durable copy is taken for a quorum
   wiped_voter_votes,    // P1: a voter that lost its disk counts at once

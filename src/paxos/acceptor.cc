@@ -25,9 +25,6 @@ Acceptor::Acceptor(const Options& options, const Recovered& recovered)
 }
 
 void Acceptor::raise(const Step& step, Ballot ballot) {
-  if (planted_ == PlantedBug::accept_older_ballot && ballot < promised_) {
-    return;
-  }
   SYNOD_CHECK(ballot >= promised_);
   if (ballot == promised_) {
     return;

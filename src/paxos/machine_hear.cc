@@ -118,9 +118,7 @@ void Machine::hear(Step& step, NodeId from, const Adopt& m) {
 }
 
 void Machine::hear(Step& step, NodeId from, const Accept& m) {
-  const bool older = options_.planted == PlantedBug::accept_older_ballot &&
-                     m.ballot == acceptor_.adopted() && m.ballot < acceptor_.promised();
-  if (older || from_leader(step, from, m.ballot)) {
+  if (from_leader(step, from, m.ballot)) {
     acceptor_.on_accept(step, from, m);
   }
 }
