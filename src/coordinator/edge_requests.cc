@@ -106,7 +106,7 @@ ReadResult set_watches(ReadContext& context, zkwire::SetWatchesRequest request) 
     const znode::Node* node = tree.find(path);
     if (node == nullptr) {
       catch_up(context, zkwire::EventType::node_deleted, path);
-    } else if (node->pzxid > request.relative_zxid) {
+    } else if (node->pzxid() > request.relative_zxid) {
       catch_up(context, zkwire::EventType::node_children_changed, path);
     } else {
       watch(context, WatchTable::Kind::child, path);

@@ -146,7 +146,7 @@ class RestartedEnsemble {
   std::string missing(int id) {
     for (const std::string& path : writer_->acknowledged) {
       const znode::Node* found = node(id)->shared().state.tree().find(path);
-      if (found == nullptr || found->data != "data of " + path) {
+      if (found == nullptr || found->data() != "data of " + path) {
         return path;
       }
     }

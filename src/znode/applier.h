@@ -51,7 +51,7 @@ class Applier {
   Code check(const zkwire::PathVersionRequest& request) const;
 
   bool may(const Node& node, std::int32_t wanted) const;
-  void insert_node(const std::string& path, Node node, const zkwire::AclList& acl);
+  void insert_node(const std::string& path, const NewNode& node, const zkwire::AclList& acl);
   void remove_node(const std::string& path);
   void trigger(zkwire::EventType type, std::string_view path, const AclRef& acl);
   void roll_back();

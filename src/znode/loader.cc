@@ -101,7 +101,7 @@ Status Loader::session(ByteReader& in) {
 Status Loader::node(ByteReader& in) {
   const std::string path(in.sized());
   const std::uint8_t flags = in.u8();
-  Node node;
+  NewNode node;
   node.czxid = in.i64();
   node.mzxid = in.i64();
   node.pzxid = in.i64();
@@ -114,8 +114,9 @@ Status Loader::node(ByteReader& in) {
   if (state_.options_.planted == PlantedBug::counters_reset_on_restore) {
     node.cversion = 0;
   }
-  node.data = Bytes(in.sized());
-  node.data_null = (flags & 1) != 0;
+  const bool null = (flags & 1) != 0;
+  const ByteView data = in.sized();
+  node.data = null ? std::nullopt : zkwire::Buffer(Bytes(data));
   zkwire::AclList acl;
   if ((flags & 2) != 0) {
     const std::uint32_t count = in.u32();
@@ -132,18 +133,18 @@ Status Loader::node(ByteReader& in) {
   } else {
     acl = zkwire::open_acl();
   }
-  if (!in.done() || (flags & ~node_flags) != 0 || (node.data_null && !node.data.empty())) {
+  if (!in.done() || (flags & ~node_flags) != 0 || (null && !data.empty())) {
     return malformed("node");
   }
-  return place(path, std::move(node), acl);
+  return place(path, node, acl);
 }
 
-Status Loader::place(const std::string& path, Node node, const zkwire::AclList& acl) {
+Status Loader::place(const std::string& path, const NewNode& node, const zkwire::AclList& acl) {
   if (levels_.empty()) {
     if (path != "/") {
       return malformed("the root is not the first node");
     }
-    levels_.push_back({&state_.tree_.replace_root(std::move(node), acl), 0});
+    levels_.push_back({&state_.tree_.replace_root(node, acl), 0});
     return {};
   }
   if (!path_valid(path) || path == "/" || (levels_.size() > 1 && !path_less(last_path_, path))) {
@@ -161,7 +162,7 @@ Status Loader::place(const std::string& path, Node node, const zkwire::AclList& 
   if (parent.node->is_ephemeral()) {
     return malformed("a node below an ephemeral one");
   }
-  if (node.is_ephemeral()) {
+  if (is_session(node.owner)) {
     const auto owner = state_.sessions_.find(SessionId(node.owner));
     if (owner == state_.sessions_.end()) {
       return malformed("an ephemeral node without its session");
@@ -170,9 +171,9 @@ Status Loader::place(const std::string& path, Node node, const zkwire::AclList& 
     ++state_.ephemerals_;
   }
   for (const Level& level : levels_) {
-    ++level.node->descendants;
+    ++level.node->below().descendants;
   }
-  levels_.push_back({&state_.tree_.append(*parent.node, path, std::move(node), acl), path.size()});
+  levels_.push_back({&state_.tree_.append(*parent.node, path, node, acl), path.size()});
   last_path_ = path;
   return {};
 }

@@ -33,7 +33,7 @@ class Loader {
   Status header(ByteReader& in);
   Status session(ByteReader& in);
   Status node(ByteReader& in);
-  Status place(const std::string& path, Node node, const zkwire::AclList& acl);
+  Status place(const std::string& path, const NewNode& node, const zkwire::AclList& acl);
   Status trailer(ByteReader& in);
 
   State state_;

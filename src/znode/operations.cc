@@ -196,7 +196,7 @@ zkwire::Code Applier::create(zkwire::OpCode op, const zkwire::CreateRequest& req
   }
   std::string path = request.path;
   if (is_sequential(request.flags)) {
-    path += fmt::format("{:010d}", parent->cversion);
+    path += fmt::format("{:010d}", parent->cversion());
   }
   if (!path_valid(path)) {
     return Code::bad_arguments;
@@ -207,9 +207,8 @@ zkwire::Code Applier::create(zkwire::OpCode op, const zkwire::CreateRequest& req
   if (parent->is_ephemeral()) {
     return Code::no_children_for_ephemerals;
   }
-  Node node;
-  node.data_null = !request.data.has_value();
-  node.data = request.data.value_or(Bytes());
+  NewNode node;
+  node.data = request.data;
   node.czxid = node.mzxid = node.pzxid = zxid_;
   node.ctime = node.mtime = header_.time.millis;
   if (op == zkwire::OpCode::create_container) {
@@ -219,29 +218,30 @@ zkwire::Code Applier::create(zkwire::OpCode op, const zkwire::CreateRequest& req
   } else if (is_ephemeral_mode(request.flags)) {
     node.owner = command_.session.value();
   }
-  insert_node(path, std::move(node), *acl);
+  insert_node(path, node, *acl);
   result.path = path;
   result.stat = state_.tree_.find(path)->stat();
   return Code::ok;
 }
 
-void Applier::insert_node(const std::string& path, Node node, const zkwire::AclList& acl) {
+void Applier::insert_node(const std::string& path, const NewNode& node,
+                          const zkwire::AclList& acl) {
   Tree& tree = state_.tree_;
   const std::string parent(parent_path(path));
-  const bool ephemeral = node.is_ephemeral();
-  tree.insert(path, std::move(node), acl);
+  const bool ephemeral = is_session(node.owner);
+  tree.insert(path, node, acl);
   if (ephemeral) {
     state_.sessions_.find(command_.session)->second.ephemerals.insert(path);
     ++state_.ephemerals_;
   }
   const Node* parent_node = tree.find(parent);
-  const std::int32_t old_cversion = parent_node->cversion;
-  const std::int64_t old_pzxid = parent_node->pzxid;
+  const std::int32_t old_cversion = parent_node->cversion();
+  const std::int64_t old_pzxid = parent_node->pzxid();
   // The last number sticks, as ZooKeeper's replay guard makes it.
   if (old_cversion != std::numeric_limits<std::int32_t>::max()) {
     tree.edit(parent, [this](Node& n) {
-      ++n.cversion;
-      n.pzxid = zxid_;
+      ++n.below().cversion;
+      n.below().pzxid = zxid_;
     });
   }
   trigger(zkwire::EventType::node_created, path, tree.acl_of(*tree.find(path)));
@@ -255,8 +255,8 @@ void Applier::insert_node(const std::string& path, Node node, const zkwire::AclL
         --state_.ephemerals_;
       }
       t.edit(parent, [old_cversion, old_pzxid](Node& n) {
-        n.cversion = old_cversion;
-        n.pzxid = old_pzxid;
+        n.below().cversion = old_cversion;
+        n.below().pzxid = old_pzxid;
       });
     });
   }
@@ -300,10 +300,10 @@ void Applier::remove_node(const std::string& path) {
     --state_.ephemerals_;
   }
   const Node* parent_node = tree.find(parent);
-  const std::int64_t old_pzxid = parent_node->pzxid;
+  const std::int64_t old_pzxid = parent_node->pzxid();
   tree.edit(parent, [this](Node& n) {
-    n.pzxid = zxid_;
-    n.cversion += state_.options_.planted == PlantedBug::other_rules ? 1 : 0;
+    n.below().pzxid = zxid_;
+    n.below().cversion += state_.options_.planted == PlantedBug::other_rules ? 1 : 0;
   });
   trigger(zkwire::EventType::node_deleted, path, acl);
   trigger(zkwire::EventType::node_children_changed, parent, tree.acl_of(*parent_node));
@@ -314,7 +314,7 @@ void Applier::remove_node(const std::string& path) {
   removed_.push_back(std::move(handle));
   undo_.emplace_back([this, path, parent, owner, old_pzxid] {
     Tree& t = state_.tree_;
-    t.edit(parent, [old_pzxid](Node& n) { n.pzxid = old_pzxid; });
+    t.edit(parent, [old_pzxid](Node& n) { n.below().pzxid = old_pzxid; });
     if (owner != 0) {
       state_.sessions_.find(SessionId(owner))->second.ephemerals.insert(path);
       ++state_.ephemerals_;
@@ -352,13 +352,13 @@ zkwire::Code Applier::set_data(const zkwire::SetDataRequest& request, zkwire::Mu
       });
     });
   }
-  tree.set_data(request.path, *node, request.data, [this](Node& n) {
+  const Node& now = tree.set_data(request.path, *node, request.data, [this](Node& n) {
     n.mzxid = zxid_;
     n.mtime = header_.time.millis;
     n.version = next_version(n.version);
   });
-  trigger(zkwire::EventType::node_data_changed, request.path, tree.acl_of(*node));
-  result.stat = node->stat();
+  trigger(zkwire::EventType::node_data_changed, request.path, tree.acl_of(now));
+  result.stat = now.stat();
   return Code::ok;
 }
 
@@ -378,11 +378,11 @@ zkwire::Code Applier::set_acl(const zkwire::SetAclRequest& request, zkwire::Mult
   if (!may(*node, zkwire::perm::admin)) {
     return Code::no_auth;
   }
-  if (!version_fits(request.version, node->aversion)) {
+  if (!version_fits(request.version, node->aversion())) {
     return Code::bad_version;
   }
   tree.set_acl(request.path, *acl);
-  tree.edit(request.path, [](Node& n) { n.aversion = next_version(n.aversion); });
+  tree.edit(request.path, [](Node& n) { n.below().aversion = next_version(n.aversion()); });
   result.stat = node->stat();
   return Code::ok;
 }

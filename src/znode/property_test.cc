@@ -185,7 +185,7 @@ class Duel {
       const Node* node = state_.tree().find(path);
       RC_ASSERT(node != nullptr);
       const zkwire::Stat stat = node->stat();
-      RC_ASSERT(node->data == expected.data);
+      RC_ASSERT(node->data() == expected.data);
       RC_ASSERT(stat.version == expected.version);
       RC_ASSERT(stat.czxid == expected.czxid);
       RC_ASSERT(stat.mzxid == expected.mzxid);
@@ -396,10 +396,10 @@ TEST(State, PlantedRepeatAppliesAForwardedWriteTwice) {
 TEST(State, DeepNestingNeedsNoStack) {
   Tree tree;
   const zkwire::AclList open = zkwire::open_acl();
-  Node* node = &tree.replace_root(Node{}, open);
+  Node* node = &tree.replace_root(NewNode{}, open);
   constexpr int depth = 300'000;
   for (int i = 0; i < depth; ++i) {
-    node = &tree.append(*node, "/d", Node{}, open);
+    node = &tree.append(*node, "/d", NewNode{}, open);
   }
   const Tree moved = std::move(tree);
   EXPECT_NE(moved.find("/d/d/d"), nullptr);

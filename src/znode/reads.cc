@@ -32,10 +32,10 @@ Found find_readable(const State& state, std::string_view path, const Reader& rea
 
 std::vector<std::string> names_of(const Node& node) {
   std::vector<std::string> names;
-  if (node.children != nullptr) {
-    names.reserve(node.children->by_name.size());
-    for (const auto& child : node.children->by_name) {
-      names.push_back(child.first);
+  if (const ChildList* children = node.children(); children != nullptr) {
+    names.reserve(children->size());
+    for (ChildList::Place at; const Node* child = children->at(at); at = children->next(at)) {
+      names.emplace_back(child->name());
     }
   }
   return names;
@@ -68,7 +68,7 @@ DataView view_data(const State& state, std::string_view path, const Reader& read
     return {found.code, std::nullopt, {}};
   }
   const Node& node = *found.node;
-  return {Code::ok, node.data_null ? std::nullopt : std::optional<ByteView>(node.data),
+  return {Code::ok, node.data_null() ? std::nullopt : std::optional<ByteView>(node.data()),
           node.stat()};
 }
 
@@ -107,7 +107,7 @@ ReadResult read_all_children_number(const State& state, const std::string& path,
   if (found.node == nullptr) {
     return failed(found.code);
   }
-  return {Code::ok, zkwire::NumberReply{static_cast<std::int32_t>(found.node->descendants)}};
+  return {Code::ok, zkwire::NumberReply{static_cast<std::int32_t>(found.node->descendants())}};
 }
 
 ReadResult read_ephemerals(const State& state, SessionId session, const std::string& prefix) {

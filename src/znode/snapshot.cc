@@ -27,18 +27,18 @@ Bytes encode_node_record(std::string_view path, const Node& node, const zkwire::
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(RecordTag::node));
   out.sized(path);
-  out.u8(static_cast<std::uint8_t>((node.data_null ? flag_null_data : 0) |
+  out.u8(static_cast<std::uint8_t>((node.data_null() ? flag_null_data : 0) |
                                    (other_acl ? flag_other_acl : 0)));
   out.i64(node.czxid);
   out.i64(node.mzxid);
-  out.i64(node.pzxid);
+  out.i64(node.pzxid());
   out.i64(node.ctime);
   out.i64(node.mtime);
   out.i64(node.owner);
   out.i32(node.version);
-  out.i32(node.cversion);
-  out.i32(node.aversion);
-  out.sized(node.data);
+  out.i32(node.cversion());
+  out.i32(node.aversion());
+  out.sized(node.data());
   if (other_acl) {
     out.u32(static_cast<std::uint32_t>(acl.size()));
     for (const zkwire::Acl& entry : acl) {

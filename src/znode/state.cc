@@ -12,12 +12,12 @@ State::State() : State(Options{}) {}
 
 State::State(Options options) : options_(options) {
   const zkwire::AclList open = zkwire::open_acl();
-  tree_.insert("/zookeeper", Node{}, open);
-  tree_.insert("/zookeeper/quota", Node{}, open);
-  Node config;
-  config.data_null = false;
+  tree_.insert("/zookeeper", NewNode{}, open);
+  tree_.insert("/zookeeper/quota", NewNode{}, open);
+  NewNode config;
+  config.data = Bytes();
   config.aversion = -1;
-  tree_.insert("/zookeeper/config", std::move(config),
+  tree_.insert("/zookeeper/config", config,
                {zkwire::Acl{zkwire::perm::read, zkwire::Id{"world", "anyone"}}});
   const auto with_empty_data = [this](const char* path) { tree_.set_data(path, Bytes()); };
   with_empty_data("/");

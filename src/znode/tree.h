@@ -1,9 +1,10 @@
 // The tree of znodes: nodes, names, counts and the digest, without any rule of the protocol.
 //
-// Children live inside their parent in order of name, so that walking the tree is walking it in
-// canonical order (path_less), and a node costs one allocation besides long names and data.
+// Children are kept in order of name, so that walking the tree is walking it in canonical order
+// (path_less).
 //
-// Invariants  those of State, I1 and I3. Mutators take paths whose parent is known to exist.
+// Invariants  those of State, I1 and I3. Mutators take paths whose parent is known to exist. A node
+//             stays where it is until it is extracted or its data is set.
 // Purity      Pure. Memory: see State.
 #pragma once
 
@@ -17,44 +18,9 @@
 #include "base/bytes.h"
 #include "zkwire/records.h"
 #include "znode/acl.h"
+#include "znode/node.h"
 
 namespace synod::znode {
-
-// Owner values that are no session. Frozen: they are ZooKeeper's.
-inline constexpr std::int64_t owner_container = INT64_MIN;
-// The TTL of an owner value, or -1 if it is none. Top byte 0xff, next 16 bits 0, low 40 bits ms.
-std::int64_t ttl_of_owner(std::int64_t owner);
-std::int64_t owner_of_ttl(std::int64_t ttl_ms);
-inline constexpr std::int64_t ttl_ms_max = (std::int64_t{1} << 40) - 1;
-
-struct Children;
-
-struct Node {
-  Bytes data;
-  std::unique_ptr<Children> children;  // null while there are none
-  std::int64_t czxid = 0;
-  std::int64_t mzxid = 0;
-  std::int64_t pzxid = 0;
-  std::int64_t ctime = 0;  // ms since 1970
-  std::int64_t mtime = 0;
-  std::int64_t owner = 0;  // as stored: session, container or TTL
-  std::int32_t version = 0;
-  std::int32_t cversion = 0;  // as stored: children ever created
-  std::int32_t aversion = 0;
-  std::uint32_t acl = 0;          // in the tree's table of lists
-  std::uint32_t descendants = 0;  // below this node
-  bool data_null = true;
-  std::uint64_t data_hash = 0;
-
-  bool is_ephemeral() const;  // owned by a session
-  std::size_t num_children() const;
-  zkwire::Stat stat() const;  // as clients see it
-  zkwire::Buffer buffer() const;
-};
-
-struct Children {
-  std::map<std::string, Node, std::less<>> by_name;
-};
 
 // Canonical order: component by component, bytewise.
 bool path_less(std::string_view a, std::string_view b);
@@ -100,7 +66,7 @@ class TreeObserver {
 
 class Tree {
  public:
-  using Handle = std::map<std::string, Node, std::less<>>::node_type;
+  using Handle = NodePtr;
 
   Tree();  // the root alone
   ~Tree();
@@ -109,35 +75,40 @@ class Tree {
 
   // "" and "/" are the root. nullptr if absent.
   const Node* find(std::string_view path) const;
-  const Node& root() const { return root_; }
+  const Node& root() const { return *root_; }
   const AclRef& acl_of(const Node& node) const { return acls_.list(node.acl); }
 
-  std::uint64_t nodes() const { return root_.descendants + std::uint64_t{1}; }
+  std::uint64_t nodes() const { return root_->descendants() + std::uint64_t{1}; }
   std::uint64_t data_bytes() const { return data_bytes_; }
   std::uint64_t digest() const { return digest_; }
 
   // --- changing. Preconditions: insert: parent present, path absent. Others: path present.
-  // `node` comes without acl, children and hash.
-  void insert(std::string_view path, Node node, const zkwire::AclList& acl);
+  void insert(std::string_view path, const NewNode& node, const zkwire::AclList& acl);
   // The node must have no children. The handle still counts as a use of its acl: give it to
   // reinsert() or to discard().
   Handle extract(std::string_view path);
   void reinsert(std::string_view path, Handle handle);
   void discard(Handle handle);
-  void set_data(std::string_view path, zkwire::Buffer data) {
-    set_data(path, std::move(data), [](Node&) {});
+  void set_data(std::string_view path, const zkwire::Buffer& data) {
+    set_data(path, data, [](Node&) {});
   }
   // Both at once, for the price of one.
   template <typename Edit>
-  void set_data(std::string_view path, zkwire::Buffer data, Edit edit_node) {
-    set_data(path, *find_mutable(path), std::move(data), edit_node);
+  void set_data(std::string_view path, const zkwire::Buffer& data, Edit edit_node) {
+    set_data(path, *find_mutable(path), data, edit_node);
   }
+  // The same for a node that was found; gives where it is now.
   template <typename Edit>
-  void set_data(std::string_view path, const Node& found, zkwire::Buffer data, Edit edit_node) {
-    edit(path, found, [&](Node& node) {
-      replace_data(node, std::move(data));
-      edit_node(node);
-    });
+  const Node& set_data(std::string_view path, const Node& found, const zkwire::Buffer& data,
+                       Edit edit_node) {
+    Node* node = const_cast<Node*>(&found);  // NOLINT: our own node
+    before(path, node);
+    const std::uint64_t path_hash = hash_of_path(path);
+    digest_ -= node_digest(path_hash, *node);
+    Node& now = replace_data(path, *node, data);
+    edit_node(now);
+    digest_ += node_digest(path_hash, now);
+    return now;
   }
   void set_acl(std::string_view path, const zkwire::AclList& acl);
   // Any of the numbers of the stat: `edit` gets the node and changes nothing else.
@@ -161,8 +132,9 @@ class Tree {
   // --- loading, in canonical order: nodes are appended below nodes already there. The caller
   // counts descendants. Precondition: `path` is parent's path and a name above those of all its
   // children.
-  Node& append(Node& parent, std::string_view path, Node node, const zkwire::AclList& acl);
-  Node& replace_root(Node node, const zkwire::AclList& acl);
+  Node& append(Node& parent, std::string_view path, const NewNode& node,
+               const zkwire::AclList& acl);
+  Node& replace_root(const NewNode& node, const zkwire::AclList& acl);
 
   // What one node adds to digest().
   std::uint64_t node_digest(std::string_view path, const Node& node) const {
@@ -174,7 +146,7 @@ class Tree {
  private:
   static std::uint64_t hash_of_path(std::string_view path);
   std::uint64_t node_digest(std::uint64_t path_hash, const Node& node) const;
-  void replace_data(Node& node, zkwire::Buffer data);
+  Node& replace_data(std::string_view path, Node& node, const zkwire::Buffer& data);
   Node* find_mutable(std::string_view path);
   void count_ancestors(std::string_view path, std::int32_t change);
   void before(std::string_view path, const Node* node) {
@@ -184,7 +156,7 @@ class Tree {
   }
   void clear();
 
-  Node root_;
+  NodePtr root_;
   AclTable acls_;
   std::uint64_t data_bytes_ = 0;
   std::uint64_t digest_ = 0;

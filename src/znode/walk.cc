@@ -6,19 +6,19 @@ TreeWalk::TreeWalk(const Tree& tree, std::string_view path) : tree_(tree), root_
   const Node* node = &tree.root();
   path_.clear();
   std::size_t at = 1;
-  while (at < path.size() && node->children != nullptr) {
+  while (at < path.size() && node->children() != nullptr) {
     const std::size_t slash = path.find('/', at);
     const std::size_t end = slash == std::string_view::npos ? path.size() : slash;
     const std::string_view name = path.substr(at, end - at);
-    const Map& names = node->children->by_name;
-    auto it = names.lower_bound(name);
+    const ChildList& children = *node->children();
+    const ChildList::Place place = children.lower_bound(name);
     const std::size_t base_size = path_.size();
-    if (it == names.end() || it->first != name) {
-      levels_.push_back({&names, it, base_size});
+    node = children.at(place);
+    if (node == nullptr || node->name() != name) {
+      levels_.push_back({&children, place, base_size});
       return;
     }
-    node = &it->second;
-    levels_.push_back({&names, ++it, base_size});
+    levels_.push_back({&children, children.next(place), base_size});
     path_.append("/").append(name);
     at = end + 1;
   }
@@ -28,8 +28,8 @@ TreeWalk::TreeWalk(const Tree& tree, std::string_view path) : tree_(tree), root_
 }
 
 void TreeWalk::push(const Node& node, std::size_t base_size) {
-  if (node.children != nullptr) {
-    levels_.push_back({&node.children->by_name, node.children->by_name.begin(), base_size});
+  if (node.children() != nullptr) {
+    levels_.push_back({node.children(), {}, base_size});
   }
 }
 
@@ -42,15 +42,16 @@ const Node* TreeWalk::next() {
   }
   while (!levels_.empty()) {
     Level& level = levels_.back();
-    if (level.next == level.names->end()) {
+    const Node* node = level.children->at(level.next);
+    if (node == nullptr) {
       levels_.pop_back();
       continue;
     }
-    const auto it = level.next++;
+    level.next = level.children->next(level.next);
     path_.resize(level.base_size);
-    path_.append("/").append(it->first);
-    push(it->second, path_.size());
-    return &it->second;
+    path_.append("/").append(node->name());
+    push(*node, path_.size());
+    return node;
   }
   return nullptr;
 }

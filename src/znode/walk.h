@@ -3,7 +3,6 @@
 // Memory  Borrows the tree, which must not change while the walk is used.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +24,9 @@ class TreeWalk {
   const std::string& path() const { return path_; }
 
  private:
-  using Map = std::map<std::string, Node, std::less<>>;
   struct Level {
-    const Map* names;
-    Map::const_iterator next;
+    const ChildList* children;
+    ChildList::Place next;
     std::size_t base_size;  // of the parent's path, "" for the root
   };
 
