@@ -127,6 +127,7 @@ void Engine::perform(paxos::RoleChanged&& e) {
                    e.ballot.node.value(), e.leader.value(), e.serving ? " serving" : "");
   if (leads && !led) {
     sessions_.begin(session_now());
+    disk_watch_.begin(lane_.now(), core_->chosen());
     unflushed_.clear();
   }
   if (moved) {
@@ -189,10 +190,15 @@ void Engine::send_to_journal() {
 void Engine::take(Flushed&& r) {
   flushes_.add(r.took);
   flushed_ = std::max(flushed_, r.lsn);
+  const bool slow = phase_ == Phase::running && role_.role == paxos::Role::leader &&
+                    disk_watch_.flushed(lane_.now(), r.took, core_->chosen());
   while (!unflushed_.empty() && unflushed_.front() <= flushed_) {
     unflushed_.pop_front();
   }
   step(paxos::Durable{lane_.now(), r.ballot, r.lsn});
+  if (slow) {
+    hand_over("the own disk is slow, those of the others are not");
+  }
 }
 
 void Engine::take(LogRead&& r) {
@@ -230,7 +236,18 @@ void Engine::take(LogShortened&& r) { step(paxos::LogTrimmed{r.log_first}); }
 
 // A leader that cannot write lets another one lead; its own clients' reads go on.
 void Engine::take(JournalFull&& r) {
+  disk_full_ = r.full;
   if (r.full) {
+    hand_over("the own disk is full");
+  }
+  if (phase_ == Phase::running) {
+    update_view();
+  }
+}
+
+void Engine::hand_over(const char* why) {
+  if (role_.role == paxos::Role::leader) {
+    lane_.log().warning("engine", "hands over: {}", why);
     step(paxos::HandOver{lane_.now()});
   }
 }
@@ -341,6 +358,11 @@ void Engine::update_view() {
   view.flush_p99 = flushes_.percentile(99);
   view.slow_applies = applier_.slow_applies();
   view.reason = view.serving ? "" : "no leader is known";
+  view.disk_full = disk_full_;
+  if (disk_full_) {
+    view.reason += view.reason.empty() ? "" : "; ";
+    view.reason += "the disk of this server is full: what it should write waits for room";
+  }
   const ports::WriteHold hold(shared_.gate);
   shared_.view = std::move(view);
 }

@@ -29,6 +29,7 @@
 
 #include "coordinator/applier.h"
 #include "coordinator/courier.h"
+#include "coordinator/disk_watch.h"
 #include "coordinator/messages.h"
 #include "coordinator/peer/links.h"
 #include "coordinator/recent.h"
@@ -150,6 +151,7 @@ class Engine {
   void apply_some();
   void snapshot_if_due(Slot slot);
   void fail(const Error& error);
+  void hand_over(const char* why);
   void update_view();
 
   // --- the leader's service (engine_serve.cc)
@@ -205,6 +207,8 @@ class Engine {
   std::uint64_t elections_ = 0;
   std::uint64_t proposals_ = 0;
   Recent flushes_;
+  DiskWatch disk_watch_;
+  bool disk_full_ = false;
 
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;

@@ -321,6 +321,10 @@ void Engine::tick() {
   if (phase_ != Phase::running || !role_.serving || role_.role != paxos::Role::leader) {
     return;
   }
+  if (disk_watch_.stalled(lane_.now(), flushed_ < persisted_, core_->chosen())) {
+    hand_over("the own disk does not answer, those of the others do");
+    return;
+  }
   const bool leaps = options_.planted == PlantedBug::expire_by_wall_clock ||
                      options_.planted == PlantedBug::expire_early;
   const Duration step_max = leaps ? interval * 1'000'000 : interval * 2;

@@ -78,6 +78,7 @@ void Journal::Impl::open() {
     return;
   }
   opened_ = true;
+  make_ballast();
   std::deque<JournalCommand> early = std::move(early_);
   early_.clear();
   for (JournalCommand& command : early) {
@@ -210,25 +211,22 @@ void Journal::Impl::flush() {
     return;
   }
   const Instant started = lane_.now();
-  if (Status flushed = log_->flush(); !flushed.ok()) {
+  Status flushed = log_->flush();
+  if (!flushed.ok() && flushed.error().code == ErrorCode::full) {
+    say_full(flushed.error().message);
+    if (give_up_ballast()) {
+      flushed = log_->flush();
+    }
+  }
+  if (!flushed.ok()) {
     if (flushed.error().code != ErrorCode::full) {
       fail(flushed.error());
       return;
     }
-    if (!full_) {
-      full_ = true;
-      lane_.log().error("journal", "no room for the log, trying again: {}",
-                        flushed.error().message);
-      report(JournalFull{true});
-    }
     retry_full();
     return;
   }
-  if (full_) {
-    full_ = false;
-    lane_.log().info("journal", "there is room for the log again");
-    report(JournalFull{false});
-  }
+  end_full();
   waiting_->took = lane_.now() - started;
   if (options_.planted != PlantedBug::answer_before_flush) {
     report(*waiting_);
@@ -243,9 +241,77 @@ void Journal::Impl::retry_full() {
     retry_armed_ = true;
     lane_.after(options_.retry_full_delay, scope_.wrap([this] {
       retry_armed_ = false;
-      flush();
+      if (waiting_.has_value()) {
+        flush();
+      } else if (!failed_) {
+        end_full();
+      }
     }));
   }
+}
+
+// --- a full disk
+
+void Journal::Impl::say_full(const std::string& why) {
+  if (!full_) {
+    full_ = true;
+    lane_.log().error("journal", "no room for the log, trying again: {}", why);
+    report(JournalFull{true});
+  }
+}
+
+// Best effort: without it a full disk is waited out all the same.
+void Journal::Impl::make_ballast() {
+  if (options_.ballast_size_bytes == 0 || ballast_) {
+    return;
+  }
+  const std::string path = options_.log_directory + "/ballast";
+  if (auto old = disk_.open(path, ports::OpenMode::read); old.ok()) {
+    const auto size = (*old)->size();
+    ballast_ = size.ok() && *size == options_.ballast_size_bytes;
+  }
+  const auto space = disk_.space(options_.log_directory);
+  if (ballast_ || !space.ok() || space->available_bytes < 4 * options_.ballast_size_bytes) {
+    return;
+  }
+  auto file = disk_.open(path, ports::OpenMode::create);
+  Status made = file.ok() ? Status{} : Status(file.error());
+  if (made.ok()) {
+    made = (*file)->write_at(0, Bytes(options_.ballast_size_bytes, '\0'));
+  }
+  if (made.ok()) {
+    made = (*file)->flush();
+  }
+  ballast_ = made.ok();
+  if (!ballast_) {
+    static_cast<void>(disk_.remove(path));
+  }
+}
+
+bool Journal::Impl::give_up_ballast() {
+  if (!std::exchange(ballast_, false)) {
+    return false;
+  }
+  const bool gone = disk_.remove(options_.log_directory + "/ballast").ok();
+  if (gone) {
+    lane_.log().warning("journal", "gave up the ballast of {} bytes", options_.ballast_size_bytes);
+  }
+  return gone;
+}
+
+// A write went through, or some time has passed. It is over when the ballast is back.
+void Journal::Impl::end_full() {
+  if (!full_) {
+    return;
+  }
+  make_ballast();
+  if (options_.ballast_size_bytes > 0 && !ballast_) {
+    retry_full();
+    return;
+  }
+  full_ = false;
+  lane_.log().info("journal", "there is room for the log again");
+  report(JournalFull{false});
 }
 
 void Journal::Impl::read_log(const ReadLog& read) {

@@ -54,6 +54,9 @@ struct JournalOptions {
   // keeps pace with what is written.
   Duration fill_interval = Duration::millis(5);
   Duration retry_full_delay = Duration::millis(100);
+  // A file beside the log that is given up when the disk is full, so that what makes room (a new
+  // leader's first entry, deletes) can still be written; made again when there is room. 0: none.
+  std::uint64_t ballast_size_bytes = 0;
   // Simulator and tests only: answer_before_flush.
   PlantedBug planted = PlantedBug::none;
 };

@@ -40,6 +40,10 @@ class Journal::Impl {
   void take_records(WriteRecords write);
   void flush();
   void retry_full();
+  void make_ballast();
+  bool give_up_ballast();
+  void say_full(const std::string& why);
+  void end_full();
   void read_log(const ReadLog& read);
   void witness_later();
   void fill_later(Duration delay);
@@ -82,6 +86,7 @@ class Journal::Impl {
   std::optional<Flushed> waiting_;  // the last that was appended and not reported
   bool flush_posted_ = false;
   bool full_ = false;
+  bool ballast_ = false;  // it is there
   bool retry_armed_ = false;
   bool witness_armed_ = false;
   bool flushed_lately_ = false;

@@ -390,6 +390,26 @@ TEST_F(JournalTest, AFullDiskIsWaitedOut) {
   EXPECT_EQ(opened().state.last, Slot(40));
 }
 
+TEST_F(JournalTest, TheBallastGivesRoomForWhatMakesRoom) {
+  options.ballast_size_bytes = 256 << 10;
+  start();
+  EXPECT_TRUE(*machine->disk().exists("data/log/ballast"));
+  on_engine([](Peer& p) { p.write({value_of(1)}); });
+  ASSERT_TRUE(until([this] { return peer()->durable == paxos::Lsn(1); }));
+  const auto space = machine->disk().space("data");
+  machine->disk().set_capacity(space->total_bytes - space->available_bytes + 3000);
+  // Said at once; but what follows still fits where the ballast was.
+  on_engine([](Peer& p) { p.write({value_of(2, 60'000)}); });
+  ASSERT_TRUE(until([this] { return peer()->durable == paxos::Lsn(2); }));
+  EXPECT_TRUE(peer()->last<JournalFull>() != nullptr && peer()->last<JournalFull>()->full);
+  EXPECT_FALSE(*machine->disk().exists("data/log/ballast"));
+  world.run_for(Duration::seconds(1));
+  EXPECT_TRUE(peer()->last<JournalFull>()->full) << "there is no room yet";
+  machine->disk().set_capacity(1 << 30);
+  ASSERT_TRUE(until([this] { return !peer()->last<JournalFull>()->full; }));
+  EXPECT_TRUE(*machine->disk().exists("data/log/ballast"));
+}
+
 TEST_F(JournalTest, AFailedFlushEndsIt) {
   start();
   machine->disk().faults().flush_fails_once_in = 1;

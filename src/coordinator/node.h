@@ -42,6 +42,7 @@ struct NodeOptions {
   // Sizes that no key of zoo.cfg sets; tests and the simulator make them small.
   storage::LogOptions log;
   std::uint64_t log_slots_kept = 20'000;  // behind the older snapshot, for laggards
+  std::uint64_t ballast_size_bytes = 1 << 20;
   // On the engine's Lane. Told once each.
   std::function<void(const Error&)> on_failed = [](const Error&) {};
   std::function<void(const ports::Address&)> on_listening = [](const ports::Address&) {};

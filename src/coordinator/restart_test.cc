@@ -294,6 +294,31 @@ TEST(Restart, ThePowerOfAllGoesAtOnce) {
   }
 }
 
+TEST(Restart, LeadershipLeavesASlowDisk) {
+  RestartedEnsemble e(21, 3);
+  e.start_all();
+  e.start_client();
+  ASSERT_TRUE(e.write_more(40));
+  const auto leader = [&e] {
+    const Node* n = e.node(1);
+    return n == nullptr ? 0 : static_cast<int>(n->shared().view.leader.value());
+  };
+  const int slow = leader();
+  ASSERT_NE(slow, 0);
+  e.machine(slow).disk().faults().slowness = 300;  // a flush takes up to a quarter of a second
+  const Instant began = e.world().now();
+  ASSERT_TRUE(e.world().run_until(e.world().now() + Duration::seconds(10),
+                                  [&] { return leader() != 0 && leader() != slow; }));
+  EXPECT_LT((e.world().now() - began).millis(), 4000);
+  const int now = leader();
+  // It stays away, and the writes go at the others' pace.
+  ASSERT_TRUE(e.write_more(500));
+  EXPECT_EQ(leader(), now);
+  e.machine(slow).disk().faults().slowness = 1;
+  ASSERT_TRUE(e.settle());
+  EXPECT_EQ(e.missing(slow), "");
+}
+
 constexpr const char* log_path = "/data/log";
 constexpr const char* snapshots_path = "/data/snapshots";
 
