@@ -81,6 +81,7 @@ void History::truncate(Slot keep) {
 
 void History::replace(Slot slot, Chain chain, Membership membership) {
   *this = History(slot, chain, std::move(membership), chains_kept_);
+  installed_ = slot;
 }
 
 void History::choose(Slot through, Effects& effects) {
@@ -112,7 +113,7 @@ std::uint64_t History::digest() const {
   std::uint64_t h = hash_mix(chosen_.value(), last_.value());
   h = hash_mix(h, chains_.back().value());
   h = hash_mix(h, chain_at(chosen_)->value());
-  return hash_mix(h, chains_first_.value());
+  return hash_mix(h, hash_mix(chains_first_.value(), installed_.value()));
 }
 
 std::optional<std::string> History::check() const {

@@ -36,6 +36,8 @@ class History {
 
   Slot chosen() const { return chosen_; }
   Slot last() const { return last_; }
+  // Everything through here came in a snapshot, in this life: the log does not have it.
+  Slot installed() const { return installed_; }
   Chain chain() const { return chains_.back(); }
   // Nothing if it is above last or forgotten.
   std::optional<Chain> chain_at(Slot slot) const;
@@ -65,6 +67,7 @@ class History {
 
   Slot chosen_;
   Slot last_;
+  Slot installed_;
   std::size_t chains_kept_ = 1;
   Slot chains_first_;
   std::deque<Chain> chains_{Chain(0)};

@@ -88,7 +88,7 @@ bool Lesson::stream(const Step& step, NodeId to, const History& history, Slot lo
   if (next_ > history.chosen()) {
     return false;
   }
-  if (next_ < log_first) {
+  if (next_ < log_first || next_ <= history.installed()) {
     step.effects.push_back(SendSnapshot{to, ballot_});
   } else {
     step.effects.push_back(SendLog{to, ballot_, mode_ == Mode::staging, keep_, next_,
