@@ -58,8 +58,9 @@ struct FaultOptions {
   Duration outage_max = Duration::millis(3000);
   // Where the log lies: what `corrupt` aims at.
   std::string corrupted_prefix = "/";
-  // The victim's disk is replaced by an empty one when its process ends again and again.
-  bool operator_replaces = true;
+  // The victim's disk is replaced by an empty one when its process ends again and again. Not for
+  // what it must mend by itself.
+  bool operator_replaces = false;
   // For a seed that fails, to find out what of it matters: strikes by their number, from 1, that do
   // nothing, and after how many the storm is over.
   std::set<std::uint64_t> skipped;

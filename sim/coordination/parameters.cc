@@ -228,6 +228,7 @@ Parameters draw_parameters(const ScenarioOptions& options) {
   aim.apply(prng, p);
   if (options.with.count("lost_writes") != 0) {
     p.faults.lost_writes = 6;
+    p.faults.operator_replaces = true;
     p.faults.wipe = p.faults.corrupt = p.faults.amnesia = 0;
   }
   p.faults.skipped = options.less.skipped;
