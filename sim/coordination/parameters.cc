@@ -74,10 +74,18 @@ void aim_dark(Prng& prng, Parameters& p) {
   p.network.latency_max = Duration::micros(prng.between(100, 500));
 }
 
-// Histories that diverge: leaders deposed while their clients go on.
+// Histories that diverge: leaders deposed while their clients go on. Clocks that drift much make an
+// old leader sure of itself for longer.
 void aim_depose(Prng& prng, Parameters& p) {
+  p.drift_ppm_max = 50'000;
+  if (prng.chance(1, 2)) {
+    silence(p.faults);
+    p.faults.kill = 3;
+    p.faults.take_turns = 3;
+    p.storm = Duration::seconds(40);
+  }
   p.faults.depose = 40;
-  p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+  p.faults.gap_max = Duration::millis(prng.between(300, 1500));
 }
 
 void aim_usurp(Prng& prng, Parameters& p) {
@@ -162,7 +170,7 @@ struct Aim {
 constexpr Aim all_aims[] = {
     {"all", 30, [](Prng&, Parameters&) {}},
     {"dark", 10, aim_dark},
-    {"depose", 10, aim_depose},
+    {"depose", 16, aim_depose},
     {"usurp", 6, aim_usurp},
     {"amnesia", 6, aim_amnesia},
     {"disks", 8, aim_disks},

@@ -67,7 +67,7 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::count_minority, "count_minority", "coordination"},
       {PlantedBug::wiped_voter_votes, "wiped_voter_votes", "coordination", true},
       {PlantedBug::apply_before_chosen, "apply_before_chosen", "coordination"},
-      {PlantedBug::sync_without_quorum, "sync_without_quorum", "coordination"},
+      {PlantedBug::sync_without_quorum, "sync_without_quorum", "coordination", true},
       {PlantedBug::sync_not_awaited, "sync_not_awaited", "coordination", true},
       {PlantedBug::reorder_forwarded, "reorder_forwarded", "coordination"},
       {PlantedBug::generation_ignored, "generation_ignored", "coordination", true},
