@@ -79,6 +79,17 @@ void LogRepair::drop_tentative() {
   tentative_.reset();
 }
 
+// Something else was chosen: the own slots so far are of a history that was dropped by an adoption
+// which is lost in a gap. What lies behind the gap has been voted for and stays.
+void LogRepair::forget_own() {
+  for (Slot slot = start_.next(); slot <= verified_; slot = slot.next()) {
+    salvage_.forget(slot);
+  }
+  fetched_.clear();
+  verified_ = start_;
+  verified_chain_ = start_chain_;
+}
+
 Status LogRepair::walk() {
   while (verified_ < state_.last) {
     const Slot slot = verified_.next();
@@ -141,10 +152,8 @@ Result<bool> LogRepair::take(const RepairSlots& slots) {
       drop_tentative();
       return false;
     }
-    if (first <= slots.chosen) {
-      // Something else was chosen here: what lies behind was never chosen, and is superseded.
-      state_.last = verified_;
-      state_.last_chain = verified_chain_;
+    if (first <= slots.chosen && verified_ > start_) {
+      forget_own();
       return true;
     }
     return false;

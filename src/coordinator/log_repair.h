@@ -3,8 +3,9 @@
 // The log is walked from the newest sound snapshot on; a slot whose bytes cannot be read, or do not
 // follow by their chain hash, is asked of peers. When every slot is at hand the log is rebuilt.
 //
-//   chosen slots  are taken as they are: every history has them. One that does not follow from what
-//                 is here proves that the own slots behind it were never chosen: they end there.
+//   chosen slots  are taken as they are: every history has them. Own slots that disagree were
+//                 dropped by an adoption that is lost in a gap: they are forgotten, never what lies
+//                 behind the gap.
 //   other slots   are taken only if the own log, behind them, follows from them.
 //
 // Invariants  E1 nothing is written before every slot through the end is at hand and in order.
@@ -58,6 +59,7 @@ class LogRepair {
   Status walk();
   Result<std::optional<storage::SlotValue>> value(Slot slot);
   void drop_tentative();
+  void forget_own();
 
   ports::Disk& disk_;
   std::string directory_;
