@@ -245,6 +245,8 @@ void Engine::take(JournalFull&& r) {
   }
 }
 
+void Engine::take(RotFound&& r) { rot_ = std::move(r.what); }
+
 void Engine::hand_over(const char* why) {
   if (role_.role == paxos::Role::leader) {
     lane_.log().warning("engine", "hands over: {}", why);
@@ -359,6 +361,7 @@ void Engine::update_view() {
   view.slow_applies = applier_.slow_applies();
   view.reason = view.serving ? "" : "no leader is known";
   view.disk_full = disk_full_;
+  view.rot = rot_;
   if (disk_full_) {
     view.reason += view.reason.empty() ? "" : "; ";
     view.reason += "the disk of this server is full: what it should write waits for room";

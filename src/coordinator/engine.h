@@ -104,6 +104,7 @@ class Engine {
   void take(SnapshotContent&& r);
   void take(LogShortened&& r);
   void take(JournalFull&& r);
+  void take(RotFound&& r);
   void take(JournalFailed&& r);
   // --- from peers (engine_serve.cc)
   void hear(NodeId from, peer::PeerMessage message);
@@ -209,6 +210,7 @@ class Engine {
   Recent flushes_;
   DiskWatch disk_watch_;
   bool disk_full_ = false;
+  std::string rot_;  // found last by scrubbing
 
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;

@@ -150,6 +150,9 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   add("synod_proposals", c.proposals);
   add("synod_slow_applies", c.slow_applies);
   add("synod_disk_full", c.disk_full ? 1 : 0);
+  if (!c.rot.empty()) {
+    add("synod_rot", c.rot);
+  }
   if (!c.reason.empty()) {
     add("synod_reason", c.reason);
   }

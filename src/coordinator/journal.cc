@@ -79,6 +79,7 @@ void Journal::Impl::open() {
   }
   opened_ = true;
   make_ballast();
+  scrub_later();
   std::deque<JournalCommand> early = std::move(early_);
   early_.clear();
   for (JournalCommand& command : early) {

@@ -57,6 +57,10 @@ struct JournalOptions {
   // A file beside the log that is given up when the disk is full, so that what makes room (a new
   // leader's first entry, deletes) can still be written; made again when there is room. 0: none.
   std::uint64_t ballast_size_bytes = 0;
+  // Scrubbing: about so much of the log, and one chunk of a snapshot, is read back past the page
+  // cache each such interval.
+  Duration scrub_interval = Duration::seconds(1);
+  std::size_t scrub_size_bytes = 1 << 20;
   // Simulator and tests only: answer_before_flush.
   PlantedBug planted = PlantedBug::none;
 };

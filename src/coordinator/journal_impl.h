@@ -46,6 +46,11 @@ class Journal::Impl {
   void end_full();
   void read_log(const ReadLog& read);
   void witness_later();
+  // Scrubbing (journal_repair.cc).
+  void scrub_later();
+  void scrub_log();
+  void scrub_snapshots();
+  void say_rot(std::string what);
   void fill_later(Duration delay);
 
   // Low-priority work, one bounded step a turn (journal_low.cc).
@@ -102,6 +107,12 @@ class Journal::Impl {
   // A snapshot that is being read from end to end: to check what was written, or for the engine.
   std::unique_ptr<storage::SnapshotReader> reader_;
   bool checking_ = false;
+
+  bool scrub_armed_ = false;
+  storage::Log::ScrubAt scrub_at_;
+  std::unique_ptr<storage::SnapshotReader> scrub_reader_;
+  Slot scrubbed_;    // the last snapshot that was begun
+  std::string rot_;  // said last
 
   ports::Scope scope_;
 };

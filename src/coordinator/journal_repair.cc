@@ -69,4 +69,70 @@ LogRead Journal::Impl::read_for_peer(const ReadLog& read) {
   return answer;
 }
 
+// --- scrubbing: rot is found before it is needed, while others still hold what it took
+
+void Journal::Impl::scrub_later() {
+  if (std::exchange(scrub_armed_, true)) {
+    return;
+  }
+  lane_.after(options_.scrub_interval, scope_.wrap([this] {
+    scrub_armed_ = false;
+    if (failed_ || log_ == nullptr) {
+      return;
+    }
+    scrub_log();
+    scrub_snapshots();
+    scrub_later();
+  }));
+}
+
+void Journal::Impl::scrub_log() {
+  const auto found = log_->scrub_step(scrub_at_, options_.scrub_size_bytes);
+  if (found.ok() && found->has_value()) {
+    const storage::Damage& d = **found;
+    say_rot(fmt::format("{}/{} at {}: {}", options_.log_directory, d.file, d.offset, d.reason));
+  } else if (!found.ok()) {
+    say_rot(
+        fmt::format("{} cannot be read back: {}", options_.log_directory, found.error().message));
+  }
+}
+
+// One chunk; the next older snapshot when one is through, and then the newest again.
+void Journal::Impl::scrub_snapshots() {
+  if (scrub_reader_ == nullptr) {
+    for (const storage::SnapshotRef& ref : snapshots_->all()) {
+      if (scrubbed_.value() == 0 || ref.id.slot < scrubbed_) {
+        scrubbed_ = ref.id.slot;
+        auto reader = snapshots_->read(ref.id.slot, true);
+        if (reader.ok()) {
+          scrub_reader_ = std::move(reader).value();
+        } else if (reader.error().code == ErrorCode::corrupt) {
+          say_rot(reader.error().message);
+        }
+        return;
+      }
+    }
+    scrubbed_ = Slot();
+    return;
+  }
+  const auto piece = scrub_reader_->next();
+  if (!piece.ok()) {
+    say_rot(fmt::format("snapshot of slot {}: {}", scrubbed_.value(), piece.error().message));
+    if (piece.error().code == ErrorCode::corrupt) {
+      static_cast<void>(snapshots_->set_aside(scrubbed_));
+    }
+  }
+  if (!piece.ok() || piece->empty()) {
+    scrub_reader_.reset();
+  }
+}
+
+void Journal::Impl::say_rot(std::string what) {
+  if (what != rot_) {
+    rot_ = what;
+    lane_.log().error("journal", "went bad on the disk: {}", what);
+    report(RotFound{std::move(what)});
+  }
+}
+
 }  // namespace synod::coordinator

@@ -410,6 +410,27 @@ TEST_F(JournalTest, TheBallastGivesRoomForWhatMakesRoom) {
   EXPECT_TRUE(*machine->disk().exists("data/log/ballast"));
 }
 
+TEST_F(JournalTest, RotIsFoundBeforeItIsNeeded) {
+  options.scrub_interval = Duration::millis(50);
+  start();
+  for (std::uint64_t slot = 1; slot <= 30; ++slot) {
+    on_engine([slot](Peer& p) { p.write({value_of(slot, 3000)}); });
+    world.run_for(Duration::millis(5));
+  }
+  world.run_for(Duration::seconds(2));
+  EXPECT_EQ(peer()->count<RotFound>(), 0U);
+  ASSERT_TRUE(machine->disk().flip_bit("data/log/segment-0000000000000001", 8192 + 300, 3));
+  ASSERT_TRUE(until([this] { return peer()->count<RotFound>() == 1; }));
+  EXPECT_NE(peer()->last<RotFound>()->what.find("segment-0000000000000001 at 8192"),
+            std::string::npos)
+      << peer()->last<RotFound>()->what;
+  // It goes on, and says it once.
+  on_engine([](Peer& p) { p.write({value_of(31)}); });
+  ASSERT_TRUE(until([this] { return peer()->durable == paxos::Lsn(31); }));
+  world.run_for(Duration::seconds(2));
+  EXPECT_EQ(peer()->count<RotFound>(), 1U);
+}
+
 TEST_F(JournalTest, AFailedFlushEndsIt) {
   start();
   machine->disk().faults().flush_fails_once_in = 1;

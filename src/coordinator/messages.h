@@ -244,6 +244,11 @@ struct SnapshotContent {
 struct LogShortened {
   Slot log_first;
 };
+// Something that was durable went bad, found by scrubbing before it was needed. This process does
+// not need it; what peers hold makes it good at the next start.
+struct RotFound {
+  std::string what;
+};
 // The disk has no room: what waits is kept and tried again, nothing becomes durable meanwhile. Said
 // when it begins and when it ends.
 struct JournalFull {
@@ -253,8 +258,9 @@ struct JournalFull {
 struct JournalFailed {
   Error error;
 };
-using JournalReport = std::variant<Opened, RepairNeeds, Flushed, LogRead, SliceTaken,
-                                   SnapshotWritten, SnapshotFileRead, PartTaken, SnapshotReceived,
-                                   SnapshotContent, LogShortened, JournalFull, JournalFailed>;
+using JournalReport =
+    std::variant<Opened, RepairNeeds, Flushed, LogRead, SliceTaken, SnapshotWritten,
+                 SnapshotFileRead, PartTaken, SnapshotReceived, SnapshotContent, LogShortened,
+                 JournalFull, RotFound, JournalFailed>;
 
 }  // namespace synod::coordinator

@@ -36,6 +36,7 @@ struct ClusterView {
   std::uint64_t proposals = 0;
   Duration flush_p99 = {};         // of the last few hundred flushes
   std::uint64_t slow_applies = 0;  // above 1 ms
+  std::string rot;                 // what went bad on the disk and is not needed now, in words
   bool disk_full = false;          // what this replica should write waits for room
   bool failed = false;             // the journal failed: this replica takes no part any more
   std::string reason;              // why it does not serve, in words; empty if it does

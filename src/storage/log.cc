@@ -301,6 +301,10 @@ Result<std::size_t> Log::remove_through(Slot covered_through, std::uint64_t keep
   return impl_->remove_through(covered_through, keep);
 }
 
+Result<std::optional<Damage>> Log::scrub_step(ScrubAt& at, std::size_t size_bytes_max) {
+  return impl_->scrub_step(at, size_bytes_max);
+}
+
 std::uint64_t Log::size_bytes() const {
   std::uint64_t size = 0;
   for (const Segment& segment : impl_->segments) {

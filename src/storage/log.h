@@ -114,6 +114,14 @@ class Log {
   // Returns the number removed.
   Result<std::size_t> remove_through(Slot covered_through, std::uint64_t keep);
 
+  // Reads durable groups past the page cache from `at` on, about `size_bytes_max` of them, and
+  // moves on, round and round. What went bad, if anything: the next open() would say damage.
+  struct ScrubAt {
+    std::uint64_t generation = 0;
+    std::uint64_t offset = 0;
+  };
+  Result<std::optional<Damage>> scrub_step(ScrubAt& at, std::size_t size_bytes_max);
+
   // Bytes of all segments in use.
   std::uint64_t size_bytes() const;
   std::size_t segment_count() const;

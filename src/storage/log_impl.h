@@ -106,6 +106,8 @@ struct Log::Impl {
 
   // Ahead and behind.
   Result<bool> prepare_step();
+  std::uint64_t durable_end(const Segment& segment) const;
+  Result<std::optional<Damage>> scrub_step(ScrubAt& at, std::size_t size_bytes_max);
   Result<std::size_t> remove_through(Slot covered_through, std::uint64_t keep);
   Result<std::vector<SlotValue>> read(Slot from, Slot through, std::size_t size_bytes_max);
   Status read_run(const Run& run, FileWindow& window, Slot from, Slot through,

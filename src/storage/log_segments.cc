@@ -102,4 +102,57 @@ Result<std::size_t> Log::Impl::remove_through(Slot covered_through, std::uint64_
   return removed;
 }
 
+// Behind the last durable group of the segment that is written to; of an older one nobody says.
+std::uint64_t Log::Impl::durable_end(const Segment& segment) const {
+  if (segment.generation != segments.back().generation) {
+    return UINT64_MAX;
+  }
+  if (!pending.empty()) {
+    return pending.front().generation == segment.generation ? pending.front().offset : UINT64_MAX;
+  }
+  return plan_generation == segment.generation ? plan_offset : UINT64_MAX;
+}
+
+Result<std::optional<Damage>> Log::Impl::scrub_step(ScrubAt& at, std::size_t size_bytes_max) {
+  if (segments.empty() || fence.has_value()) {
+    return std::optional<Damage>{};
+  }
+  const Segment* segment = find_segment(at.generation);
+  if (segment == nullptr) {
+    segment = &segments.front();
+    at = ScrubAt{segment->generation, 0};
+  }
+  const std::uint64_t end = durable_end(*segment);
+  FileWindow window(*segment->file, true);
+  std::size_t read = 0;
+  bool ended = at.offset >= end;
+  while (!ended && read < size_bytes_max) {
+    GroupPlace place;
+    place.log_id = log_id;
+    place.generation = at.generation;
+    place.offset = at.offset;
+    SYNOD_TRY_ASSIGN(const FoundGroup group, read_group(window, place));
+    if (group.found == Found::good) {
+      const std::uint64_t next =
+          next_block(at.offset + group_header_size_bytes + group.header.payload_size_bytes);
+      read += next - at.offset;
+      at.offset = next;
+      ended = at.offset >= end;
+    } else if (end == UINT64_MAX && group.found != Found::bad) {
+      ended = true;
+    } else {
+      Damage damage;
+      damage.file = segment_name(at.generation);
+      damage.offset = at.offset;
+      damage.reason = group.reason.empty() ? "a durable group is missing" : group.reason;
+      at.offset += block_size_bytes;
+      return std::optional<Damage>{std::move(damage)};
+    }
+  }
+  if (ended) {
+    at = ScrubAt{at.generation + 1, 0};  // and from the first one on when that is not there
+  }
+  return std::optional<Damage>{};
+}
+
 }  // namespace synod::storage
