@@ -57,7 +57,7 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::repeat_forwarded_write, "repeat_forwarded_write", "coordination"},
       {PlantedBug::skip_flush, "skip_flush", "coordination"},
       {PlantedBug::skip_directory_flush, "skip_directory_flush", "coordination"},
-      {PlantedBug::ignore_failed_flush, "ignore_failed_flush", "coordination"},
+      {PlantedBug::ignore_failed_flush, "ignore_failed_flush", "coordination", true},
       {PlantedBug::torn_taken_for_whole, "torn_taken_for_whole", "coordination", true},
       {PlantedBug::corrupt_taken_for_torn, "corrupt_taken_for_torn", "coordination"},
       {PlantedBug::snapshot_not_atomic, "snapshot_not_atomic", "coordination"},
