@@ -11,6 +11,7 @@ namespace {
 using http::Json;
 
 constexpr Duration silence_max = Duration::seconds(35);  // two heartbeats and a little
+constexpr Duration post_patience = Duration::seconds(30);
 
 Json value_object(const std::string& value) { return Json::object({{"value", Json(value)}}); }
 
@@ -406,6 +407,12 @@ void Framework::post(Json call, std::function<void(int)> answered) {
                                                          {{"Mesos-Stream-Id", stream_id_}},
                                                          http::to_string(call)},
                                              std::move(listener));
+  // A connection whose other end lost its power may never end by itself.
+  lane_.after(post_patience, scope_.wrap([this, number, answered] {
+    if (posts_.erase(number) != 0) {
+      answered(0);
+    }
+  }));
 }
 
 }  // namespace synod::sim::resources
