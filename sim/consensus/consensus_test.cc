@@ -1,6 +1,8 @@
 // Storms over voters: what was acknowledged stays, in its order, on all of them.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -227,12 +229,25 @@ TEST(Consensus, same_seed_same_digest) {
   EXPECT_EQ(digests[0], digests[1]);
 }
 
+// What one seed finds, in a process of its own: a bug that the journal's own checks stop first
+// ends it, and is not counted as found.
+bool finds(std::uint64_t seed, PlantedBug bug) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::vector<std::string> found = Storm(seed, bug, nullptr).run();
+    if (!found.empty()) {
+      std::cout << "found with seed " << seed << ": " << found.front() << std::endl;
+    }
+    _exit(found.empty() ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
 void expect_found(PlantedBug bug) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    Storm run(seed, bug, nullptr);
-    const std::vector<std::string> found = run.run();
-    if (!found.empty()) {
-      std::cout << "found with seed " << seed << ": " << found.front() << "\n";
+    if (finds(seed, bug)) {
       return;
     }
   }
