@@ -212,18 +212,19 @@ void Allocator::hold(Agent& agent, const Held& held) {
   tree_.found(holder, amounts_of(agent, held.amount));
 }
 
-// Names are taken anew from the total and what is held; the old ones are let go after that, so that
-// no kind changes its number in between.
+// Names that neither the total nor what is held has any more are let go last, so that no kind
+// changes its number in between.
 void Allocator::set_total(Agent& agent, const Resources& total) {
   tree_.subtract_total(amounts_of(agent, agent.total));
-  std::vector<std::pair<std::string, Kind>> old;
-  old.swap(agent.kinds);
   agent.total = total;
   tree_.add_total(amounts_of(agent, agent.total));
-  amounts_of(agent, agent.held);
-  for (const auto& [name, kind] : old) {
-    kinds_.release(kind);
-  }
+  std::erase_if(agent.kinds, [&](const auto& known) {
+    const bool used = agent.total.scalar(known.first) > 0 || agent.held.scalar(known.first) > 0;
+    if (!used) {
+      kinds_.release(known.second);
+    }
+    return !used;
+  });
   agent.plain = is_plain(total);
   agent.has_gpus = total.scalar("gpus") > 0;
 }
@@ -312,9 +313,12 @@ void Allocator::on(const Recover& event) {
   Client& holder = client(framework(event.framework), event.role);
   const auto it = known.holdings.find(holder.id);
   SYNOD_CHECK(it != known.holdings.end());
-  SYNOD_CHECK(it->second.amount.contains(event.amount));
-  it->second.amount.subtract(event.amount);
-  if (it->second.amount.empty()) {
+  const bool all = it->second.amount == event.amount;
+  if (!all) {
+    SYNOD_CHECK(it->second.amount.contains(event.amount));
+    it->second.amount.subtract(event.amount);
+  }
+  if (all || it->second.amount.empty()) {
     known.holdings.erase(it);
     --holder.holdings;
   }

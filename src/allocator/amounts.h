@@ -37,6 +37,9 @@ class Amounts {
     if (amount == 0) {
       return;
     }
+    if (items_.capacity() == 0) {
+      items_.reserve(4);  // cpus, mem, disk, gpus: one allocation
+    }
     auto it = items_.begin() + (place(kind) - items_.begin());
     if (it == items_.end() || it->kind != kind) {
       it = items_.insert(it, Item{kind, 0});

@@ -107,41 +107,69 @@ std::uint64_t RoleTree::share(const Amounts& amounts, Milli weight) const {
   return weighted > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(weighted);
 }
 
+// Moves an entry to where it belongs now; its place in memory stays, and so does all when its keys
+// are the old ones.
+template <typename Entry>
+void RoleTree::move_entry(std::set<Entry>& order, const Entry& from, const Entry& to) {
+  if (from.share == to.share && from.allocations == to.allocations) {
+    return;
+  }
+  auto entry = order.extract(from);
+  entry.value() = to;
+  order.insert(std::move(entry));
+}
+
 void RoleTree::place(Client& client) {
   Node& home = *client.node;
-  home.client_order.erase(
-      {client.placed_share, client.placed_allocations, client.framework, &client});
-  if (client.active) {
-    client.placed_share = share(client.amounts, 1000);
-    client.placed_allocations = client.allocations;
-    home.client_order.insert(
-        {client.placed_share, client.placed_allocations, client.framework, &client});
+  const Node::ClientEntry before{client.placed_share, client.placed_allocations, client.framework,
+                                 &client};
+  if (!client.active) {
+    home.client_order.erase(before);
+    client.placed = false;
+    return;
+  }
+  client.placed_share = share(client.amounts, 1000);
+  client.placed_allocations = client.allocations;
+  const Node::ClientEntry now{client.placed_share, client.placed_allocations, client.framework,
+                              &client};
+  if (client.placed) {
+    move_entry(home.client_order, before, now);
+  } else {
+    home.client_order.insert(now);
+    client.placed = true;
   }
 }
 
+// Entries without a node stand nowhere.
+void RoleTree::replace_entry(std::set<Node::Entry>& order, Node::Entry& placed,
+                             const Node::Entry& now) {
+  if (placed.node != nullptr && now.node != nullptr) {
+    move_entry(order, placed, now);
+  } else if (placed.node != nullptr) {
+    order.erase(placed);
+  } else if (now.node != nullptr) {
+    order.insert(now);
+  }
+  placed = now;
+}
+
 void RoleTree::place_self(Node& node) {
-  if (node.placed_self.node != nullptr) {
-    node.order.erase(node.placed_self);
-    node.placed_self = {};
-  }
+  Node::Entry now;
   if (node.active_clients > 0) {
-    node.placed_self = {share(node.own, 1000), node.own_allocations, &node, true};
-    node.order.insert(node.placed_self);
+    now = {share(node.own, 1000), node.own_allocations, &node, true};
   }
+  replace_entry(node.order, node.placed_self, now);
 }
 
 void RoleTree::place(Node& node) {
   if (node.parent == nullptr) {
     return;
   }
-  if (node.placed.node != nullptr) {
-    node.parent->order.erase(node.placed);
-    node.placed = {};
-  }
+  Node::Entry now;
   if (node.active_clients_below > 0) {
-    node.placed = {share(node.amounts, node.weight), node.allocations, &node, false};
-    node.parent->order.insert(node.placed);
+    now = {share(node.amounts, node.weight), node.allocations, &node, false};
   }
+  replace_entry(node.parent->order, node.placed, now);
 }
 
 void RoleTree::set_active(Client& client, bool active) {

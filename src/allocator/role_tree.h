@@ -50,6 +50,7 @@ struct Client {
   std::uint64_t placed_share = 0;  // the keys under which it stands in the order
   std::uint64_t placed_allocations = 0;
   bool active = false;
+  bool placed = false;  // stands in the order
 
   // The allocator's; the tree only keeps them.
   const AddFramework* info = nullptr;
@@ -183,6 +184,10 @@ class RoleTree {
   Node* find_node(std::string_view role) const;
   void drop_if_unused(Node* node);
   std::uint64_t share(const Amounts& amounts, Milli weight) const;
+  template <typename Entry>
+  static void move_entry(std::set<Entry>& order, const Entry& from, const Entry& to);
+  static void replace_entry(std::set<Node::Entry>& order, Node::Entry& placed,
+                            const Node::Entry& now);
   void place(Client& client);
   void place(Node& node);
   void place_self(Node& node);

@@ -132,16 +132,22 @@ std::size_t Allocator::allocate(AgentKey key) {
   Agent& giving = agent(key);
   ++stats_.agents_visited;
   std::vector<std::pair<Client*, Resources>> given;
-  Resources free = giving.free;
+  Resources free;
+  if (!giving.plain) {
+    free = giving.free;
+  }
   std::size_t visits = 0;
   tree_.walk([&](Client& client) {
     ++visits;
     if (may_take_all(giving, client)) {
-      if (is_filtered(client, key, giving, free)) {
+      if (is_filtered(client, key, giving, giving.free)) {
         return true;
       }
-      given.emplace_back(&client, std::move(free));
+      given.emplace_back(&client, std::move(giving.free));
       return false;
+    }
+    if (giving.plain) {
+      return true;  // it may have nothing of what all others may have
     }
     Resources part = part_for(giving, client, free);
     if (part.empty() || !is_allocatable(amounts_known(giving, part)) ||
@@ -165,14 +171,15 @@ std::size_t Allocator::allocate(AgentKey key) {
 
 void Allocator::give(AgentKey key, Agent& agent, Client& client, Resources amount) {
   ++stats_.allocations;
-  const Amounts amounts = amounts_of(agent, amount);
-  tree_.allocated(client, amounts);
-  if (agent.plain) {
-    agent.free = Resources();  // it was all of it
+  if (agent.plain) {  // it was all of it
+    agent.free = Resources();
+    tree_.allocated(client, std::exchange(agent.free_amounts, Amounts()));
   } else {
+    const Amounts amounts = amounts_of(agent, amount);
+    tree_.allocated(client, amounts);
     agent.free.subtract(amount);
+    agent.free_amounts.subtract(amounts);
   }
-  agent.free_amounts.subtract(amounts);
   const auto [it, added] = agent.holdings.try_emplace(client.id);
   it->second.client = &client;
   client.holdings += added ? 1 : 0;

@@ -49,8 +49,14 @@ std::strong_ordering compare_identity(const Resource& a, const Resource& b) {
   return a.shared <=> b.shared;
 }
 
+bool same_identity(const Resource& a, const Resource& b) {
+  return a.name == b.name && a.value.index() == b.value.index() && a.revocable == b.revocable &&
+         a.shared == b.shared && a.reservations == b.reservations && a.disk == b.disk &&
+         a.allocation_role == b.allocation_role && a.provider_id == b.provider_id;
+}
+
 bool is_addable(const Resource& a, const Resource& b) {
-  if (compare_identity(a, b) != 0) {
+  if (!same_identity(a, b)) {
     return false;
   }
   // Copies of one shared volume are the same thing held twice; anything else exclusive is two.

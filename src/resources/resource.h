@@ -3,7 +3,8 @@
 // Source      mesos.md 9.3 (identity), 9.4 (reservations), 9.5 (disk); always the
 //             post-refinement form: a stack of reservations, never `role` and `reservation`.
 // Purity      Plain values. No protobuf, no floating point.
-// Memory      Names of at most 15 bytes ("cpus", "mem", most roles) need no allocation.
+// Memory      Names of at most 15 bytes ("cpus", "mem", most roles) need no allocation; what only
+//             disks have is kept apart, since bags of resources are copied all the time.
 #pragma once
 
 #include <compare>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/boxed.h"
 #include "resources/value.h"
 
 namespace synod::resources {
@@ -72,7 +74,7 @@ struct Resource {
   std::string name;  // "cpus", "mem", "disk", "ports", "gpus", or any other
   Value value = Milli{0};
   std::vector<Reservation> reservations;  // empty: unreserved
-  std::optional<Disk> disk;
+  Boxed<Disk> disk;
   std::string provider_id;      // "": the agent itself
   std::string allocation_role;  // "": not allocated
   bool revocable = false;
@@ -93,6 +95,9 @@ struct Resource {
 
 // Order of everything but the amount and the copies: what may be merged compares equal.
 std::strong_ordering compare_identity(const Resource& a, const Resource& b);
+
+// The same answer as compare_identity(a, b) == 0, sooner.
+bool same_identity(const Resource& a, const Resource& b);
 
 // May the amounts of a and b, equal in identity, become one resource? Exclusive ones may not.
 bool is_addable(const Resource& a, const Resource& b);

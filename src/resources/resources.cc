@@ -55,12 +55,12 @@ Value common_value(const Value& a, const Value& b) {
 
 // Equal in all but the number of copies: what may be taken of an exclusive resource.
 bool same_thing(const Resource& a, const Resource& b) {
-  return compare_identity(a, b) == 0 && a.value == b.value;
+  return same_identity(a, b) && a.value == b.value;
 }
 
 // True if taking `what` from `item` takes (a part of) the very thing.
 bool is_subtractable(const Resource& item, const Resource& what) {
-  return item.is_exclusive() ? same_thing(item, what) : compare_identity(item, what) == 0;
+  return same_identity(item, what) && (!item.is_exclusive() || item.value == what.value);
 }
 
 }  // namespace
@@ -74,6 +74,15 @@ Resources::Resources(const std::vector<Resource>& items) {
 void Resources::add(const Resource& resource) {
   if (is_empty(resource.value)) {
     return;
+  }
+  if (!resource.shared && !resource.disk) {
+    // The usual kind: no more than one item has its identity, and which is found by name.
+    for (Resource& item : items_) {
+      if (same_identity(item, resource)) {
+        add_value(item.value, resource.value);
+        return;
+      }
+    }
   }
   auto it = std::lower_bound(items_.begin(), items_.end(), resource, before);
   // Equal identities stand together: the one to merge with is here or, by a smaller value, before.

@@ -12,7 +12,9 @@ bool touches(const Range& a, const Range& b) { return b.begin <= a.end || b.begi
 
 Ranges::Ranges(std::vector<Range> ranges) : ranges_(std::move(ranges)) {
   std::erase_if(ranges_, [](const Range& r) { return r.end < r.begin; });
-  std::sort(ranges_.begin(), ranges_.end());
+  if (!std::is_sorted(ranges_.begin(), ranges_.end())) {
+    std::sort(ranges_.begin(), ranges_.end());
+  }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < ranges_.size(); ++i) {
     if (kept > 0 && touches(ranges_[kept - 1], ranges_[i])) {
@@ -52,13 +54,15 @@ bool Ranges::contains(const Ranges& other) const {
 }
 
 void Ranges::add(const Ranges& other) {
-  std::vector<Range> all = ranges_;
-  all.insert(all.end(), other.ranges_.begin(), other.ranges_.end());
+  std::vector<Range> all(ranges_.size() + other.ranges_.size());
+  std::merge(ranges_.begin(), ranges_.end(), other.ranges_.begin(), other.ranges_.end(),
+             all.begin());
   *this = Ranges(std::move(all));
 }
 
 void Ranges::subtract(const Ranges& other) {
   std::vector<Range> left;
+  left.reserve(ranges_.size() + other.ranges_.size());
   auto cut = other.ranges_.begin();
   for (Range r : ranges_) {
     while (cut != other.ranges_.end() && cut->end < r.begin) {
