@@ -12,6 +12,9 @@ namespace {
 // Statuses whose responses never have a body.
 bool is_bodiless(int status) { return status / 100 == 1 || status == 204 || status == 304; }
 
+// An answer without much of a body is written in one allocation.
+constexpr std::size_t head_size_usual = 256;
+
 // Fields that the server alone decides.
 bool is_framing(std::string_view name) {
   for (const char* ours : {"content-length", "transfer-encoding", "connection", "date"}) {
@@ -94,11 +97,21 @@ void Connection::abandon() {
 void Connection::on_bytes(ByteView bytes) {
   const auto keep = shared_from_this();
   input_.append(bytes);
-  if (state_ == State::handling && input_.size() > input_size_bytes_max && !paused_) {
+  if (state_ == State::handling && input_.size() - taken_ > input_size_bytes_max && !paused_) {
     paused_ = true;
     stream_->pause_reading();
   }
   advance();
+}
+
+// What was decoded goes when it is the larger part: many small requests lie in one input, and each
+// would move all that follow it.
+void Connection::take_input(std::size_t size) {
+  taken_ += size;
+  if (taken_ * 2 >= input_.size()) {
+    input_.erase(0, taken_);
+    taken_ = 0;
+  }
 }
 
 // Decodes until a request must be handled or bytes are wanted.
@@ -107,7 +120,7 @@ void Connection::advance() {
     return;
   }
   advancing_ = true;
-  while ((state_ == State::waiting || state_ == State::reading) && !input_.empty() &&
+  while ((state_ == State::waiting || state_ == State::reading) && input_.size() > taken_ &&
          stream_->buffered() <= output_size_bytes_max) {
     if (state_ == State::waiting) {
       state_ = State::reading;
@@ -116,12 +129,12 @@ void Connection::advance() {
           ReadBounds{owner_.options.header_size_bytes_max, owner_.options.body_size_bytes_max});
       set_deadline(owner_.options.request_timeout);
     }
-    const auto used = reader_->feed(input_);
+    const auto used = reader_->feed(ByteView(input_).substr(taken_));
     if (!used.ok()) {
       refuse(used.error().status, used.error().why);
       break;
     }
-    input_.erase(0, *used);
+    take_input(*used);
     if (reader_->is_done()) {
       handle();
     } else {
@@ -208,7 +221,10 @@ bool Connection::serves(std::uint64_t exchange) const {
 }
 
 std::string Connection::head_of(const Response& response, const std::string& framing) const {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_of(response.status));
+  std::string head;
+  head.reserve(head_size_usual + response.body.size());
+  head.append("HTTP/1.1 ").append(std::to_string(response.status)).append(1, ' ');
+  head.append(reason_of(response.status)).append("\r\n");
   for (const auto& [name, value] : response.headers) {
     if (!is_framing(name)) {
       append_value(head, name);
@@ -217,7 +233,7 @@ std::string Connection::head_of(const Response& response, const std::string& fra
       head += "\r\n";
     }
   }
-  head += "Date: " + http_date(owner_.lane.wall()) + "\r\n" + framing;
+  head.append("Date: ").append(owner_.date.at(owner_.lane.wall())).append("\r\n").append(framing);
   if (!keep_alive_) {
     head += "Connection: close\r\n";
   } else if (old_version_) {

@@ -20,6 +20,25 @@ namespace synod::http {
 
 class RequestReader;
 
+// "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date(WallTime time);
+
+// The same, written anew only when the second changes.
+class HttpDate {
+ public:
+  const std::string& at(WallTime time) {
+    if (const std::int64_t second = time.millis / 1000; second != second_) {
+      second_ = second;
+      text_ = http_date(time);
+    }
+    return text_;
+  }
+
+ private:
+  std::int64_t second_ = -1;
+  std::string text_;
+};
+
 class Connection final : public std::enable_shared_from_this<Connection>,
                          public ports::StreamHandler {
  public:
@@ -27,6 +46,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
     ports::Lane& lane;
     const ServerOptions& options;
     const Handler& handler;
+    HttpDate& date;
     // The connection has ended: forget it.
     std::function<void(std::uint64_t id)> ended;
   };
@@ -62,6 +82,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   enum class State { waiting, reading, handling, closed };
 
   void advance();
+  void take_input(std::size_t size);
   void handle();
   void refuse(int status, const char* why);
   void answered();
@@ -77,6 +98,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   std::unique_ptr<ports::Stream> stream_;
   std::unique_ptr<RequestReader> reader_;
   Bytes input_;
+  std::size_t taken_ = 0;  // of input_
   State state_ = State::waiting;
   std::uint64_t exchange_ = 0;
   bool advancing_ = false;
@@ -93,8 +115,5 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   ports::TimerId timer_;
   ports::Scope scope_;
 };
-
-// "Sun, 06 Nov 1994 08:49:37 GMT".
-std::string http_date(WallTime time);
 
 }  // namespace synod::http

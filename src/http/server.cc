@@ -107,7 +107,7 @@ struct Server::Parts {
     const std::uint64_t id = ++connection_last;
     const auto connection = std::make_shared<Connection>(
         id,
-        Connection::Owner{lane, options, handler,
+        Connection::Owner{lane, options, handler, date,
                           [this](std::uint64_t ended) { connections.erase(ended); }},
         std::move(stream));
     connections.emplace(id, connection);
@@ -118,6 +118,7 @@ struct Server::Parts {
   ports::Network& network;
   const ServerOptions options;
   const Handler handler;
+  HttpDate date;
   std::vector<std::unique_ptr<ports::Listener>> listeners;
   // Shared with calls under way inside a connection, which may end itself.
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections;

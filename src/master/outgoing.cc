@@ -1,6 +1,7 @@
 #include "master/outgoing.h"
 
 #include "mesos/internal.h"
+#include "mesos/splice.h"
 #include "mesos/v1.h"
 #include "mesos/v1/scheduler.pb.h"
 #include "translate/resources.h"
@@ -144,6 +145,41 @@ void fill_launch(const core::Launch& launch, MasterEvent::Launch& out) {
   }
 }
 
+// The same for a command task, from the bytes that its framework sent.
+Bytes command_launch(const core::Launch& launch) {
+  using mesos::v1::FrameworkInfo;
+  using mesos::v1::TaskInfo;
+  mesos::v1::FrameworkID id;
+  id.set_value(launch.framework.value);
+  Bytes framework = launch.framework_info.bytes;
+  mesos::append_field(framework, FrameworkInfo::kIdFieldNumber, mesos::encode_protobuf(id));
+  mesos::v1::AgentID agent;
+  agent.set_value(launch.task.agent.value);
+  Bytes task = mesos::without_fields(
+      launch.task.bytes, {TaskInfo::kAgentIdFieldNumber, TaskInfo::kResourcesFieldNumber});
+  mesos::append_field(task, TaskInfo::kAgentIdFieldNumber, mesos::encode_protobuf(agent));
+  google::protobuf::RepeatedPtrField<mesos::v1::Resource> resources;
+  translate::append_resources(launch.task.resources.allocated_to(launch.role),
+                              translate::Format::post_refinement, resources);
+  for (const auto& resource : resources) {
+    mesos::append_field(task, TaskInfo::kResourcesFieldNumber, mesos::encode_protobuf(resource));
+  }
+  Bytes out;
+  mesos::append_field(out, MasterEvent::Launch::kFrameworkFieldNumber, framework);
+  mesos::append_field(out, MasterEvent::Launch::kTaskFieldNumber, task);
+  return out;
+}
+
+// An update as the agent sent it.
+Bytes update_event(const Bytes& status) {
+  Bytes update;
+  mesos::append_field(update, Event::Update::kStatusFieldNumber, status);
+  Bytes out;
+  mesos::append_number(out, Event::kTypeFieldNumber, Event::UPDATE);
+  mesos::append_field(out, Event::kUpdateFieldNumber, update);
+  return out;
+}
+
 // One overload for each thing an agent hears.
 struct AgentBody {
   const std::string& stream_id;
@@ -255,6 +291,10 @@ void fill(const core::TaskStatus& status, mesos::v1::TaskStatus& out) {
 
 Bytes framework_event(const core::ToFramework& effect, const core::FrameworkId& framework,
                       const Identity& master, mesos::Encoding encoding) {
+  const auto* update = std::get_if<core::Update>(&effect.body);
+  if (update != nullptr && encoding == mesos::Encoding::protobuf && !update->status.bytes.empty()) {
+    return update_event(update->status.bytes);
+  }
   Event event;
   std::visit(FrameworkBody{effect, framework, master, event}, effect.body);
   return mesos::encode(encoding, event);
@@ -270,6 +310,13 @@ Bytes agent_event(const core::ToAgent& effect, const std::string& stream_id,
                   const Identity& master) {
   MasterEvent event;
   fill_epoch(effect.leadership, event);
+  const auto* launch = std::get_if<core::Launch>(&effect.body);
+  if (launch != nullptr && !launch->task.executor) {
+    event.set_type(MasterEvent::LAUNCH);
+    Bytes out = mesos::encode_protobuf(event);
+    mesos::append_field(out, MasterEvent::kLaunchFieldNumber, command_launch(*launch));
+    return out;
+  }
   std::visit(AgentBody{stream_id, master, event}, effect.body);
   return mesos::encode_protobuf(event);
 }

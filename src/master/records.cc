@@ -8,6 +8,7 @@
 #include "master/scheduler_calls.h"
 #include "mesos/encoding.h"
 #include "mesos/registry.pb.h"
+#include "mesos/splice.h"
 #include "mesos/v1.h"
 
 namespace synod::master {
@@ -15,6 +16,10 @@ namespace synod::master {
 namespace {
 
 namespace wire = mesos::registry;
+
+// An agent beside its description, a happening as a whole: to know about how large a node is.
+constexpr std::size_t agent_size_usual = 128;
+constexpr std::size_t happening_size_usual = 128;
 
 core::AgentRecord record_of(const wire::Agent& agent) {
   return {{agent.id()}, agent.hostname(), agent.ip(), agent.port(), agent.info()};
@@ -188,14 +193,15 @@ void Records::apply(const ReignRecord& reign, std::set<std::string>& dirty) {
 
 std::optional<Bytes> Records::node(const std::string& path) const {
   if (lies_below(path, agents_path)) {
-    wire::AgentBucket out;
+    Bytes out;
     const auto bucket = agents_->buckets.find(path);
     if (bucket != agents_->buckets.end()) {
       for (const auto& entry : bucket->second) {
-        *out.add_agents() = entry.second;
+        mesos::append_field(out, wire::AgentBucket::kAgentsFieldNumber,
+                            mesos::encode_protobuf(entry.second));
       }
     }
-    return mesos::encode_protobuf(out);
+    return out;
   }
   if (lies_below(path, frameworks_path)) {
     const auto framework = frameworks_.find(path);
@@ -239,6 +245,21 @@ std::optional<Bytes> Records::node(const std::string& path) const {
     added->set_text(happening.text);
   }
   return mesos::encode_protobuf(out);
+}
+
+std::size_t Records::size_of(const std::string& path) const {
+  if (path == events_path) {
+    return happenings_.size() * happening_size_usual;
+  }
+  const auto bucket = agents_->buckets.find(path);
+  if (bucket == agents_->buckets.end()) {
+    return node(path).value_or(Bytes()).size();
+  }
+  std::size_t size = 0;
+  for (const auto& entry : bucket->second) {
+    size += entry.second.info().size() + agent_size_usual;
+  }
+  return size;
 }
 
 void Records::written(const std::set<std::string>& paths) {

@@ -73,6 +73,8 @@ class Records {
 
   // What the node must hold; nullopt: it must not exist.
   std::optional<Bytes> node(const std::string& path) const;
+  // How large that is, about.
+  std::size_t size_of(const std::string& path) const;
   // True if the node exists in the coordination service as far as was loaded or written.
   bool exists(const std::string& path) const { return existing_.count(path) > 0; }
   // A change of these nodes was made.

@@ -173,10 +173,10 @@ void Registry::write_next() {
     }
     std::visit([this, &dirty](const auto& change) { records_.apply(change, dirty); }, next.change);
     for (const std::string& path : dirty) {
-      const auto bytes = records_.node(path);
-      size -= sizes[path];
-      sizes[path] = bytes ? bytes->size() : 0;
-      size += sizes[path];
+      std::size_t& known = sizes[path];
+      size -= known;
+      known = records_.size_of(path);
+      size += known;
       write_paths_.insert(path);
     }
   }

@@ -70,6 +70,7 @@ void AgentReports::subscribed(core::Stream stream, const mesos::internal::AgentC
 
 void AgentReports::registered(core::Stream stream, const core::AgentId& agent) {
   streams_[agent] = stream;
+  reports_[stream].agent = agent;
 }
 
 void AgentReports::heard(core::Stream stream, const mesos::internal::AgentCall& call) {
@@ -85,13 +86,16 @@ void AgentReports::heard(core::Stream stream, const mesos::internal::AgentCall& 
 }
 
 void AgentReports::closed(core::Stream stream) {
-  reports_.erase(stream);
-  for (auto it = streams_.begin(); it != streams_.end(); ++it) {
-    if (it->second == stream) {
-      streams_.erase(it);
-      return;
-    }
+  const auto report = reports_.find(stream);
+  if (report == reports_.end()) {
+    return;
   }
+  // The agent may have another stream by now.
+  const auto current = streams_.find(report->second.agent);
+  if (current != streams_.end() && current->second == stream) {
+    streams_.erase(current);
+  }
+  reports_.erase(report);
 }
 
 const AgentReport* AgentReports::find(const core::AgentId& agent) const {

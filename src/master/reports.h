@@ -29,6 +29,7 @@ struct AgentReport {
   // A task or executor by framework and id.
   using Key = std::pair<core::FrameworkId, std::string>;
 
+  core::AgentId agent;  // once it is registered
   std::uint64_t pid = 0;
   double cpus_used = 0;
   double mem_used_mib = 0;

@@ -73,19 +73,21 @@ core::ExecutorSpec executor_of(const mesos::v1::ExecutorInfo& info, std::string&
   return out;
 }
 
+core::TaskSpec task_of(const mesos::v1::TaskInfo& task);
+
 // Mesos lets a health check leave its type out and takes it from the member that is set.
-void infer_health_check(mesos::v1::TaskInfo& task) {
-  if (task.has_health_check() && !task.health_check().has_type()) {
-    auto& check = *task.mutable_health_check();
-    check.set_type(check.has_command() ? mesos::v1::HealthCheck::COMMAND
-                   : check.has_http()  ? mesos::v1::HealthCheck::HTTP
-                                       : mesos::v1::HealthCheck::UNKNOWN);
-  }
+core::TaskSpec task_with_check_type(mesos::v1::TaskInfo task) {
+  auto& check = *task.mutable_health_check();
+  check.set_type(check.has_command() ? mesos::v1::HealthCheck::COMMAND
+                 : check.has_http()  ? mesos::v1::HealthCheck::HTTP
+                                     : mesos::v1::HealthCheck::UNKNOWN);
+  return task_of(task);
 }
 
-core::TaskSpec task_of(const mesos::v1::TaskInfo& given) {
-  mesos::v1::TaskInfo task = given;
-  infer_health_check(task);
+core::TaskSpec task_of(const mesos::v1::TaskInfo& task) {
+  if (task.has_health_check() && !task.health_check().has_type()) {
+    return task_with_check_type(task);
+  }
   core::TaskSpec out;
   out.id.value = task.task_id().value();
   out.name = task.name();
