@@ -51,7 +51,7 @@ struct FaultOptions {
   // Aimed ones; they need to be told who leads, or of answers.
   std::uint64_t depose = 0;
   std::uint64_t usurp = 0;
-  std::uint64_t amnesia = 0;        // takes the one wipe of a run
+  std::uint64_t amnesia = 0;        // takes the one wipe of a run; with lost_writes, some of those
   std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
   // The whole room goes dark right after an answer to a client, once in so many answers.
   std::uint64_t dark_once_in = 0;

@@ -157,9 +157,10 @@ void Faults::restore_middle(SimMachine& old, SimMachine& successor) {
 }
 
 // What was chosen without one of them is on the disks of the others; one of those is replaced by an
-// empty one and the rest goes away, just as the one that knows nothing comes back.
+// empty one (or forgets what it was given meanwhile) and the rest goes away, just as the one that knows nothing comes back.
 void Faults::amnesia() {
-  if (victim_ != nullptr || targets_.size() < 3) {
+  const bool lies = options_.lost_writes != 0;
+  if (wiped_ || (victim_ != nullptr && !lies) || targets_.size() < 3) {
     return;
   }
   SimMachine& away = draw_target();
@@ -167,19 +168,23 @@ void Faults::amnesia() {
   if (wiped == nullptr || wiped == &away) {
     return;
   }
-  wiped_ = true;
+  wiped_ = !lies;
+  wiped->disk().faults().drops_write_once_in = lies ? 1 : 0;
   cut_off(away);
   world_.after(Duration::millis(prng_.between(500, 4000)),
                [this, &away, wiped] { amnesia_strikes(away, *wiped); });
 }
 
 void Faults::amnesia_strikes(SimMachine& away, SimMachine& wiped) {
+  wiped.disk().faults().drops_write_once_in = 0;
   if (calm_) {
     return;
   }
   world_.note(fmt::format("amnesia of {} while {} knows nothing", wiped.name(), away.name()));
   wiped.power_off();
-  wiped.disk().wipe();
+  if (wiped_) {
+    wiped.disk().wipe();
+  }
   start_later(wiped, Duration::millis(prng_.between(5, 200)));
   heal(away);
   std::size_t kept = 2;

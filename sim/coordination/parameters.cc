@@ -58,9 +58,10 @@ void draw_mixture(Prng& prng, FaultOptions& faults) {
     }
   }
   faults.kill += 1;
-  const std::uint64_t loss = prng.below(3);
+  const std::uint64_t loss = prng.below(4);
   faults.wipe = loss == 0 ? 6 : 0;
   faults.corrupt = loss == 1 ? 6 : 0;
+  faults.lost_writes = loss == 2 ? 6 : 0;
 }
 
 // Answers on a quick network, long before disks have done their work, and then darkness.
@@ -115,6 +116,18 @@ void aim_disks(Prng& prng, Parameters& p) {
   p.faults.power = 10;
   p.faults.power_all = prng.chance(1, 2) ? 4 : 0;
   p.faults.gap_max = Duration::millis(prng.between(300, 2500));
+}
+
+// A disk that says yes and forgets, and its machine restarts while the others are away in turn.
+void aim_lies(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.lost_writes = 10;
+  p.faults.amnesia = 20;
+  p.faults.power = 6;
+  p.faults.power_all = prng.chance(1, 2) ? 4 : 0;
+  p.faults.take_turns = 6;
+  p.faults.kill = 4;
+  p.faults.gap_max = Duration::millis(prng.between(300, 2000));
 }
 
 void aim_clocks(Prng& prng, Parameters& p) {
@@ -174,6 +187,7 @@ constexpr Aim all_aims[] = {
     {"usurp", 6, aim_usurp},
     {"amnesia", 6, aim_amnesia},
     {"disks", 8, aim_disks},
+    {"lies", 8, aim_lies},
     {"clocks", 4, aim_clocks},
     {"links", 5, aim_links},
     {"snapshots", 8, aim_snapshots},
@@ -234,10 +248,10 @@ Parameters draw_parameters(const ScenarioOptions& options) {
   const Aim& aim = draw_aim(prng, options.aim);
   p.aim = aim.name;
   aim.apply(prng, p);
-  if (options.with.count("lost_writes") != 0) {
-    p.faults.lost_writes = 6;
+  if (p.faults.lost_writes != 0) {
+    // What it may lose is lost by one machine, and in one way.
     p.faults.operator_replaces = true;
-    p.faults.wipe = p.faults.corrupt = p.faults.amnesia = 0;
+    p.faults.wipe = p.faults.corrupt = 0;
   }
   p.faults.skipped = options.less.skipped;
   p.faults.strikes_max = options.less.strikes_max;

@@ -29,8 +29,6 @@ struct ScenarioOptions {
   PlantedBug planted = PlantedBug::none;
   // What the storm aims at (parameters.h); empty: as the seed says.
   std::string aim = {};
-  // Faults that are left out unless named: see README.md.
-  std::set<std::string> with = {};
   Reductions less = {};
   std::ostream* trace = nullptr;
   // Where the last log lines go if something is found; nullptr is nowhere.

@@ -20,9 +20,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 std::string other_flags(const RunOptions& options) {
   std::string flags = options.kind.empty() ? "" : " --kind " + options.kind;
   flags += options.aim.empty() ? "" : " --aim " + options.aim;
-  for (const std::string& fault : options.with) {
-    flags += " --with " + fault;
-  }
   return flags;
 }
 

@@ -44,6 +44,7 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
   coordinator::NodeOptions options;
   options.config = std::move(config).value();
   options.planted = plan.planted;
+  options.boot_id = process.host().boot_id();
   options.log_slots_kept = plan.log_slots_kept;
   options.log.first_segment_size_bytes = 64 << 10;
   options.log.segment_size_bytes = 256 << 10;

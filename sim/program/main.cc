@@ -46,7 +46,7 @@ int usage() {
   std::cerr << "usage: synod_sim [--seed N [--shrink] [--trace]]... [--seeds N] [--minutes N] "
                "[--twice]\n"
                "                 [--planted [--bug NAME] [--within N] [--seconds N]] [--jobs N]\n"
-               "                 [--kind coordination|resources] [--aim NAME] [--with NAME]\n"
+               "                 [--kind coordination|resources] [--aim NAME]\n"
                "                 [--strikes N] [--skip N]... [--clients N] [--operations N]\n";
   return 2;
 }
@@ -76,8 +76,6 @@ bool read_text(const std::string& name, const std::string& value, Flags& flags) 
   } else if (name == "--aim" && is_aim(value)) {
     flags.run.aim = value;
     flags.run.kind = "coordination";
-  } else if (name == "--with" && value == "lost_writes") {
-    flags.run.with.insert(value);
   } else {
     return false;
   }

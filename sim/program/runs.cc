@@ -21,7 +21,6 @@ Verdict run_once(const RunOptions& options) {
   scenario.seed = options.seed;
   scenario.planted = options.planted;
   scenario.aim = options.aim;
-  scenario.with = options.with;
   scenario.less = options.less;
   scenario.leads = coordinator_leads;
   scenario.trace = options.trace ? &std::cout : nullptr;
@@ -66,6 +65,7 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::count_other_ballot, "count_other_ballot", "coordination"},
       {PlantedBug::count_minority, "count_minority", "coordination"},
       {PlantedBug::wiped_voter_votes, "wiped_voter_votes", "coordination", true},
+      {PlantedBug::rolled_back_voter_votes, "rolled_back_voter_votes", "coordination", true},
       {PlantedBug::apply_before_chosen, "apply_before_chosen", "coordination"},
       {PlantedBug::sync_without_quorum, "sync_without_quorum", "coordination", true},
       {PlantedBug::sync_not_awaited, "sync_not_awaited", "coordination", true},

@@ -18,7 +18,6 @@ struct RunOptions {
   PlantedBug planted = PlantedBug::none;
   // Ensembles only: see coordination/scenario.h.
   std::string aim;
-  std::set<std::string> with;
   coordination::Reductions less;
   bool trace = false;    // every event's lines to standard output
   bool twice = false;    // whatever the seed says

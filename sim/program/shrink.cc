@@ -133,9 +133,6 @@ class Shrinking {
       text += fmt::format(" --skip {}", strike);
     }
     text += base_.aim.empty() ? "" : " --aim " + base_.aim;
-    for (const std::string& fault : base_.with) {
-      text += " --with " + fault;
-    }
     return text;
   }
 

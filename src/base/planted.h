@@ -22,12 +22,13 @@ enum class PlantedBug {
   snapshot_not_atomic,     // P1: a snapshot gets its name before its bytes are durable, unchecked
   purge_too_early,         // P1: the log is shortened beyond what a snapshot covers
   // Consensus.
-  forget_promise,       // P1: a promise is given and not written down
-  count_other_ballot,   // P1: the leader counts slots that a follower has from another ballot
-  count_minority,       // P1: one durable copy is taken for a quorum
-  wiped_voter_votes,    // P1: a voter that lost its disk counts at once
-  apply_before_chosen,  // P2: a follower applies what it accepted
-  sync_without_quorum,  // P2: a leader answers a barrier without asking whether it still leads
+  forget_promise,           // P1: a promise is given and not written down
+  count_other_ballot,       // P1: the leader counts slots that a follower has from another ballot
+  count_minority,           // P1: one durable copy is taken for a quorum
+  wiped_voter_votes,        // P1: a voter that lost its disk counts at once
+  rolled_back_voter_votes,  // P1: a voter that may have lost its last groups counts at once
+  apply_before_chosen,      // P2: a follower applies what it accepted
+  sync_without_quorum,      // P2: a leader answers a barrier without asking whether it still leads
   // The coordination server.
   sync_not_awaited,         // P2: a barrier is answered before its slot is applied
   reorder_forwarded,        // P2: forwarded writes change places, and apply takes them as they come

@@ -88,6 +88,13 @@ int coordinator_main(const std::vector<std::string>& arguments) {
   int code = exit_success;
   coordinator::NodeOptions options;
   options.config = std::move(config).value();
+  options.boot_id = machine.host().boot_id();
+  if (options.boot_id.empty()) {
+    options.boot_id = "unknown";
+    machine.log().warning("coordinator",
+                          "the kernel names no boot: what a disk forgets when the "
+                          "power goes is not noticed");
+  }
   options.on_failed = [&](const Error& error) {
     std::fputs(fmt::format("synod coordinator: {}\n", to_string(error)).c_str(), stderr);
     code = exit_failed;

@@ -12,9 +12,11 @@ struct ToStorage {
   void operator()(const paxos::IdentityRecord& r) {
     out.push_back(storage::Identity{r.cluster, self, r.incarnation,
                                     paxos::encode(paxos::Membership(r.founders))});
-    if (r.in_doubt) {
-      out.push_back(storage::doubt_note(r.incarnation.value()));
+    storage::Note doubt = storage::doubt_note(r.incarnation.value());
+    if (!r.in_doubt) {
+      doubt.bytes.clear();  // the doubt, if there was one, is drawn: it had no vote to lose
     }
+    out.push_back(std::move(doubt));
   }
   void operator()(const paxos::PromiseRecord& r) {
     out.push_back(storage::Promise{to_storage(r.ballot)});
@@ -86,9 +88,13 @@ Result<RecoveredNode> to_paxos(const storage::LogState& state) {
     node.identity.founders = founders.members();
   }
   const std::optional<std::uint64_t> doubt = storage::doubt_of(state.notes);
-  node.identity.in_doubt = doubt.has_value() && *doubt != storage::doubt_unclaimed &&
-                           Incarnation(*doubt) == node.identity.incarnation;
-  node.doubtful = doubt.has_value() && *doubt == storage::doubt_unclaimed;
+  // A doubt anew, before the first one was over, makes it no wiped voter.
+  const bool anew = doubt.has_value() && *doubt == storage::doubt_unclaimed;
+  const std::uint64_t claim =
+      anew ? storage::doubt_before_of(state.notes) : doubt.value_or(storage::doubt_unclaimed);
+  node.identity.in_doubt =
+      claim != storage::doubt_unclaimed && Incarnation(claim) == node.identity.incarnation;
+  node.doubtful = anew;
   node.promised = to_paxos(state.promised);
   node.adopted = to_paxos(state.adopted);
   return node;

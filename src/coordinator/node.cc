@@ -88,6 +88,7 @@ struct Node::Parts {
     journal_options.log_directory = options.config.data_log_dir + "/log";
     journal_options.snapshot_directory = options.config.data_dir + "/snapshots";
     journal_options.log = options.log;
+    journal_options.log.boot_id = options.boot_id;
     journal_options.ballast_size_bytes = options.ballast_size_bytes;
     journal_options.planted = options.planted;
     journal_options.log.planted = options.planted;

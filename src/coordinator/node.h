@@ -39,6 +39,8 @@ struct NodePorts {
 struct NodeOptions {
   ZooConfig config;  // completed
   PlantedBug planted = PlantedBug::none;
+  // ports::Host's. Empty: what the disk kept is believed after a restart of the machine, too.
+  std::string boot_id;
   // Sizes that no key of zoo.cfg sets; tests and the simulator make them small.
   storage::LogOptions log;
   std::uint64_t log_slots_kept = 20'000;  // behind the older snapshot, for laggards

@@ -78,6 +78,7 @@ class RestartedEnsemble {
       NodeOptions options;
       options.config = config(id);
       options.log = small_log();
+      options.boot_id = process.host().boot_id();
       options.config.snapshot_count = 25;
       options.log_slots_kept = 10;
       NodePorts ports{process.main_lane(),    process.add_lane("journal"),
@@ -294,6 +295,45 @@ TEST(Restart, ThePowerOfAllGoesAtOnce) {
   }
 }
 
+// Two choose what the third does not hear of; the disk of one forgets it, and the other one is
+// away.
+TEST(Restart, AMachineWhoseDiskForgetsAsksAllBeforeItVotes) {
+  RestartedEnsemble e(31, 3);
+  e.start_all();
+  e.start_client();
+  ASSERT_TRUE(e.write_more(40));
+  const int leader = static_cast<int>(e.node(1)->shared().view.leader.value());
+  const int liar = leader % 3 + 1;
+  const int third = liar % 3 + 1;
+  for (const int other : {leader, liar}) {
+    e.world().network().cut_both(fmt::format("m{}", other), fmt::format("m{}", third));
+  }
+  e.machine(liar).disk().faults().drops_write_once_in = 1;
+  ASSERT_TRUE(e.write_more(20));
+  e.machine(leader).power_off();
+  e.machine(liar).power_off();
+  e.machine(liar).disk().faults().drops_write_once_in = 0;
+  for (const int other : {leader, liar}) {
+    e.world().network().heal(fmt::format("m{}", other), fmt::format("m{}", third));
+    e.world().network().heal(fmt::format("m{}", third), fmt::format("m{}", other));
+  }
+  e.restart(liar);
+  const std::size_t written = e.written();
+  e.world().run_for(Duration::seconds(20));
+  EXPECT_EQ(e.written(), written) << "a quorum without the only one that knows";
+  e.restart(leader);
+  ASSERT_TRUE(e.write_more(40));
+  ASSERT_TRUE(e.settle());
+  for (int id = 1; id <= 3; ++id) {
+    EXPECT_EQ(e.missing(id), "");
+  }
+  e.world().run_for(Duration::seconds(5));
+  // And it counts again.
+  e.machine(leader).power_off();
+  e.writer().resume();
+  ASSERT_TRUE(e.write_more(20));
+}
+
 TEST(Restart, LeadershipLeavesASlowDisk) {
   RestartedEnsemble e(21, 3);
   e.start_all();
@@ -417,6 +457,7 @@ TEST(Repair, ACorruptEntryIsFetchedFromPeersWhileTheOthersServe) {
   ASSERT_TRUE(e.settle());
   EXPECT_EQ(e.all_missing(), "");
   EXPECT_TRUE(e.set_aside(2));
+  e.world().run_for(Duration::seconds(5));  // the log has readmitted it
   // It is a full voter: with another one gone there is a quorum.
   e.machine(1).power_off();
   ASSERT_TRUE(e.go_on(20));

@@ -72,7 +72,9 @@ struct Recovered {
   Membership membership;  // as of `chosen`; empty: that of the founders
   std::vector<RecoveredEntry> tail;  // slots above `chosen`, in order, without gaps
   Slot log_first;                    // the oldest slot that the journal can still read
-  // The last group was bad without a witness, and no new incarnation was taken since.
+  // The log may end before what this voter has acknowledged: its last group was bad without a
+  // witness, or the machine was restarted since (a disk may have said yes and forgotten, or have
+  // been put back). No new incarnation was taken since.
   bool doubtful = false;
 };
 

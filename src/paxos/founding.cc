@@ -23,6 +23,19 @@ std::uint64_t configuration_hash(std::vector<Member> members) {
   return h;
 }
 
+// As the incarnation that was recovered, or as one in doubt.
+bool may_have_voted(NodeId self, const Recovered& recovered) {
+  Membership membership =
+      recovered.membership.empty() ? Membership(recovered.identity.founders) : recovered.membership;
+  bool voted =
+      recovered.identity.in_doubt || membership.votes(self, recovered.identity.incarnation);
+  for (const RecoveredEntry& entry : recovered.tail) {
+    membership = membership.after(entry.entry);
+    voted = voted || membership.votes(self, recovered.identity.incarnation);
+  }
+  return voted;
+}
+
 }  // namespace
 
 Founding::Founding(const Options& options, const Recovered& recovered)
@@ -34,10 +47,7 @@ Founding::Founding(const Options& options, const Recovered& recovered)
       fresh_cluster_(options.fresh_cluster),
       identity_(recovered.identity),
       doubtful_(recovered.doubtful),
-      voted_(recovered.identity.in_doubt ||
-             (recovered.membership.empty() ? Membership(recovered.identity.founders)
-                                           : recovered.membership)
-                 .votes(options.self, recovered.identity.incarnation)) {}
+      voted_(may_have_voted(options.self, recovered)) {}
 
 void Founding::start(const Step& step) {
   if (identity_.incarnation == Incarnation()) {

@@ -73,8 +73,12 @@ void Journal::append(const Persist& persist) {
 
 bool Journal::flush(std::size_t count) {
   bool any = false;
+  constexpr std::size_t past_max = 6;
   if (remembers_ && count > 0 && !pending_.empty()) {
-    before_ = std::make_shared<const State>(durable_);
+    past_.push_back(durable_);
+    if (past_.size() > past_max) {
+      past_.pop_front();
+    }
   }
   for (; count > 0 && !pending_.empty(); --count) {
     apply(durable_, pending_.front().record);
@@ -93,10 +97,19 @@ void Journal::lose_unflushed() {
 
 void Journal::lose_last_flush(bool torn) {
   if (!torn) {
-    SYNOD_CHECK(before_ != nullptr);
-    durable_ = *before_;
+    SYNOD_CHECK(!past_.empty());
+    durable_ = past_.back();
   }
   durable_.doubtful = true;
+  visible_ = durable_;
+}
+
+void Journal::reboot(std::size_t lost, bool believed) {
+  if (lost = std::min(lost, past_.size()); lost > 0) {
+    durable_ = past_[past_.size() - lost];
+    past_.resize(past_.size() - lost);
+  }
+  durable_.doubtful = durable_.doubtful || !believed;
   visible_ = durable_;
 }
 
@@ -155,13 +168,15 @@ void Judge::blame(const std::string& what) {
 // A durable log is a vote for each of its slots, in the ballot it has adopted.
 void Judge::on_durable(NodeId node, const Journal::State& state) {
   promised_[node] = state.promised;
+  in_doubt_.erase(node);
+  if (state.identity.in_doubt && !state.doubtful) {
+    in_doubt_[node] = state.identity.incarnation;
+  }
+  vouch();
   if (state.adopted == Ballot{}) {
+    judge();
     return;
   }
-  // One in doubt counts while nobody has promised more than it speaks for.
-  const bool vouched = state.identity.in_doubt &&
-                       std::all_of(promised_.begin(), promised_.end(),
-                                   [&](const auto& p) { return p.second <= state.adopted; });
   Slot slot = state.base;
   for (const Journal::Shown& shown : state.log) {
     before_.emplace(shown.chain, state.chain_at(slot));
@@ -169,9 +184,6 @@ void Judge::on_durable(NodeId node, const Journal::State& state) {
     slot = slot.next();
     auto& voters = votes_[Key{state.adopted, slot, shown.chain}];
     voters.insert({node, state.identity.incarnation});
-    if (vouched) {
-      voters.insert({node, any_incarnation});
-    }
   }
   judge();
 }
@@ -179,9 +191,23 @@ void Judge::on_durable(NodeId node, const Journal::State& state) {
 bool Judge::is_chosen(const Key& key, const Membership& membership) const {
   auto it = votes_.find(key);
   return it != votes_.end() && membership.quorum([&](const Member& member) {
-    return it->second.count({member.node, member.incarnation}) != 0 ||
-           it->second.count({member.node, any_incarnation}) != 0;
+    return std::any_of(it->second.begin(), it->second.end(), [&](const Vote& vote) {
+      return vote.first == member.node &&
+             (vote.second == member.incarnation || vouched_.count({vote, key.ballot}) != 0);
+    });
   });
+}
+
+// One in doubt counts in a ballot from when none of the others has promised more: whoever it may
+// have promised more, and forgotten, had not got a quorum, and nobody holds that promise now.
+void Judge::vouch() {
+  for (const auto& [doubted, incarnation] : in_doubt_) {
+    const Ballot ballot = promised_[doubted];
+    const auto no_more = [&](const auto& promise) { return promise.second <= ballot; };
+    if (std::all_of(promised_.begin(), promised_.end(), no_more)) {
+      vouched_.insert({Vote{doubted, incarnation}, ballot});
+    }
+  }
 }
 
 void Judge::judge() {

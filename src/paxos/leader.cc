@@ -152,7 +152,7 @@ bool Leader::chosen_by_quorums(const Step& step, const History& history, Slot sl
     const bool quorum = membership->quorum([&](const Member& member) {
       auto it = peers_.find(member.node);
       return it != peers_.end() && it->second.adopted && it->second.accepted >= slot &&
-             (wiped_counts || counts(*membership, member, it->second));
+             (wiped_counts || counts(step, *membership, member, it->second));
     });
     if (!quorum) {
       return false;
@@ -310,7 +310,7 @@ void Leader::try_finish_round(const Step& step, const Acceptor& acceptor) {
     for (const Membership* membership : history.configurations(history.chosen(), history.last())) {
       const bool quorum = membership->quorum([&](const Member& member) {
         auto it = peers_.find(member.node);
-        return it != peers_.end() && counts(*membership, member, it->second) &&
+        return it != peers_.end() && counts(step, *membership, member, it->second) &&
                (member.node == self_ || it->second.round >= asked_round_);
       });
       if (!quorum && step.options.planted != PlantedBug::sync_without_quorum) {

@@ -10,7 +10,7 @@
 //             C3 a voter counts only with the incarnation that the memberships in force name; or
 //                as one in doubt, once all voters have answered a heartbeat that left after its
 //                promise: who stood with a higher ballot, that it may have promised and forgotten,
-//                would have refused.
+//                would have refused. One that was silent for doubt_patience is not asked.
 #pragma once
 
 #include <map>
@@ -93,13 +93,15 @@ class Leader {
   void try_lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, const Position& history,
                 Slot log_first);
   void lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot log_first);
-  bool promised_by_quorum(const Membership& membership, const Position& history,
+  bool promised_by_quorum(const Step& step, const Membership& membership, const Position& history,
                           bool strictly) const;
-  bool all_vouch(const Membership& membership) const;
+  bool all_vouch(const Step& step, const Membership& membership) const;
+  void say_who_was_not_asked(const Step& step, const Membership& membership) const;
   void ask_all_if_in_doubt(const Step& step, const Acceptor& acceptor, NodeId from,
                            const Promise& m);
   // C3, of one that speaks for this ballot.
-  bool counts(const Membership& membership, const Member& member, const Progress& progress) const;
+  bool counts(const Step& step, const Membership& membership, const Member& member,
+              const Progress& progress) const;
   Slot known_chosen() const;
   void place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m, Slot log_first);
   void pump(const Step& step, const Acceptor& acceptor, Slot log_first);

@@ -14,6 +14,12 @@ bool newer(const Position& a, const Position& b) {
   return a.adopted != b.adopted ? a.adopted > b.adopted : a.last > b.last;
 }
 
+// What another one has lost may lie with it alone, but it is not waited for any longer.
+bool gone(const Step& step, NodeId node) {
+  return node != step.options.self &&
+         step.contacts.silence(node, step.now) >= step.options.doubt_patience;
+}
+
 }  // namespace
 
 void Leader::prepare(const Step& step, Acceptor& acceptor, const std::vector<NodeId>& peers) {
@@ -54,17 +60,18 @@ void Leader::on_promise(const Step& step, Acceptor& acceptor, NodeId from, const
 // Promises of logs newer than `history` do not count: their promisers may hold chosen slots that
 // this history lacks. A doubtful one counts only if all voters do so answer. `strictly`: only the
 // incarnations that the membership names.
-bool Leader::promised_by_quorum(const Membership& membership, const Position& history,
-                                bool strictly) const {
+bool Leader::promised_by_quorum(const Step& step, const Membership& membership,
+                                const Position& history, bool strictly) const {
   const auto promise_of = [&](const Member& member) {
     auto it = promises_.find(member.node);
     const bool there = it != promises_.end() && !newer(it->second.position, history);
     return there ? &it->second : nullptr;
   };
   const bool all_answered =
-      all_vouch(membership) &&
-      std::all_of(membership.members().begin(), membership.members().end(),
-                  [&](const Member& m) { return m.observer || promise_of(m) != nullptr; });
+      all_vouch(step, membership) &&
+      std::all_of(membership.members().begin(), membership.members().end(), [&](const Member& m) {
+        return m.observer || promise_of(m) != nullptr || gone(step, m.node);
+      });
   return membership.quorum([&](const Member& member) {
     const Promise* promise = promise_of(member);
     if (promise == nullptr) {
@@ -84,18 +91,29 @@ void Leader::ask_all_if_in_doubt(const Step& step, const Acceptor& acceptor, Nod
   }
 }
 
-bool Leader::all_vouch(const Membership& membership) const {
+bool Leader::all_vouch(const Step& step, const Membership& membership) const {
   return std::all_of(membership.members().begin(), membership.members().end(),
                      [&](const Member& member) {
                        auto it = peers_.find(member.node);
-                       return member.observer || member.node == self_ ||
+                       return member.observer || member.node == self_ || gone(step, member.node) ||
                               (it != peers_.end() && it->second.heard_round >= doubt_round_);
                      });
 }
 
-bool Leader::counts(const Membership& membership, const Member& member,
+bool Leader::counts(const Step& step, const Membership& membership, const Member& member,
                     const Progress& progress) const {
-  return progress.incarnation == member.incarnation || (progress.doubtful && all_vouch(membership));
+  return progress.incarnation == member.incarnation ||
+         (progress.doubtful && all_vouch(step, membership));
+}
+
+void Leader::say_who_was_not_asked(const Step& step, const Membership& membership) const {
+  for (const Member& member : membership.members()) {
+    if (!in_doubt_.empty() && !member.observer && gone(step, member.node)) {
+      step.warn(fmt::format(
+          "leads while logs are in doubt: node {}, silent for {} s, was not asked",
+          member.node.value(), step.contacts.silence(member.node, step.now).millis() / 1000));
+    }
+  }
 }
 
 Slot Leader::known_chosen() const {
@@ -128,7 +146,7 @@ void Leader::try_elect(const Step& step, Acceptor& acceptor, Slot log_first) {
   if (step.options.planted == PlantedBug::mix_histories) {
     judged.adopted = ballot_;
   }
-  if (!promised_by_quorum(acceptor.history().membership(), judged, false)) {
+  if (!promised_by_quorum(step, acceptor.history().membership(), judged, false)) {
     return;
   }
   if (best_node == self_) {
@@ -171,7 +189,7 @@ void Leader::try_lead(const Step& step, Acceptor& acceptor, const Adopt& adopt,
                       const Position& history, Slot log_first) {
   const bool strictly = step.options.planted != PlantedBug::wiped_voter_votes;
   for (const Membership& membership : acceptor.staged_configurations(known_chosen(), adopt.keep)) {
-    if (!promised_by_quorum(membership, history, strictly)) {
+    if (!promised_by_quorum(step, membership, history, strictly)) {
       return;
     }
   }
@@ -202,6 +220,7 @@ void Leader::lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot
       place(step, acceptor, peer, promise, log_first);
     }
   }
+  say_who_was_not_asked(step, acceptor.history().membership());
   promises_.clear();
   heartbeat(step, acceptor);
 }

@@ -35,7 +35,7 @@ Machine::Machine(const Options& options, const Recovered& recovered)
 
 void Machine::step(const Event& event, Effects& effects) {
   now_ = time_of(event, now_);
-  Step step{options_, now_, outbox_, effects};
+  Step step{options_, now_, outbox_, effects, contacts_};
   std::visit([&](const auto& e) { on(step, e); }, event);
   while (!outbox_.local().empty()) {
     const Message message = std::move(outbox_.local().front());
@@ -145,6 +145,7 @@ void Machine::set_alarm(Step& step) {
 }
 
 void Machine::on(Step& step, const Started&) {
+  contacts_.start(step.now);
   founding_.start(step);
   next_beat_ = step.now;
   if (founding_.founded()) {
@@ -242,6 +243,7 @@ void Machine::on(Step& step, const HandOver&) {
 
 void Machine::on(Step& step, const Received& e) {
   if (is_peer(e.from)) {
+    contacts_.hear(e.from, e.now);
     hear(step, e.from, e.message);
   }
 }

@@ -77,6 +77,7 @@ class Machine {
   Options options_;
   Instant now_;
   Outbox outbox_;
+  Contacts contacts_;
   Founding founding_;
   Acceptor acceptor_;
   Leader leading_;

@@ -30,6 +30,10 @@ struct Options {
   // A candidate that got no quorum of answers asks again after this, doubling to election_timeout.
   Duration prevote_retry = Duration::millis(20);
 
+  // Where logs are in doubt all voters are asked; one that was silent for so long is not waited for
+  // any longer, although it alone may have what another one has lost (decision 0132).
+  Duration doubt_patience = Duration::seconds(60);
+
   std::size_t slots_in_flight_max = limits::slots_in_flight_max;
   std::size_t stage_message_size_bytes_max = 1 << 20;
   // How many chain hashes of old slots are remembered: a laggard within them is sent exactly what

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -48,12 +49,28 @@ class Outbox {
   std::deque<Message> local_;
 };
 
+// When each node was last heard from; of the others, since this node started.
+class Contacts {
+ public:
+  void start(Instant now) { started_ = now; }
+  void hear(NodeId node, Instant now) { heard_[node] = now; }
+  Duration silence(NodeId node, Instant now) const {
+    const auto it = heard_.find(node);
+    return now - (it == heard_.end() ? started_ : it->second);
+  }
+
+ private:
+  Instant started_;
+  std::map<NodeId, Instant> heard_;
+};
+
 // What a part of the core is given with every call.
 struct Step {
   const Options& options;
   Instant now;
   Outbox& outbox;
   Effects& effects;
+  const Contacts& contacts;
 
   void persist(Ballot ballot, Record record) const {
     outbox.persist(ballot, std::move(record), effects);

@@ -1,5 +1,6 @@
 // Many seeds of a hostile world: crashes that lose unflushed records, loss, duplication and
-// reordering of messages, cuts, elections at any time, wiped disks, shortened logs. The judge sees
+// reordering of messages, cuts, elections at any time, wiped and rolled-back disks, machines that
+// restart, shortened logs. The judge sees
 // disks and deliveries only. Afterwards all faults end, and everybody must agree and go on.
 #include <gtest/gtest.h>
 
@@ -15,6 +16,9 @@ class Chaos {
  public:
   Chaos(std::uint64_t seed, PlantedBug planted) : prng_(seed), world_(settings(planted)) {
     world_.trace(false);
+    for (NodeId node : world_.nodes()) {
+      world_.remember(node);
+    }
   }
 
   // The judge's verdict; empty if all went well.
@@ -72,6 +76,7 @@ class Chaos {
     settings.chains_kept = prng_.chance(1, 2) ? 3 : 1 << 16;
     settings.in_flight_max = prng_.chance(1, 3) ? 2 : 64;
     wipes_ = prng_.chance(1, 3);
+    reboots_ = prng_.chance(1, 2);
     return settings;
   }
 
@@ -118,7 +123,7 @@ class Chaos {
         world_.refuse(a);
       }
     } else if (dice < 940 && !world_.running(a)) {
-      wipe_or_not(a);
+      lose_or_not(a);
       world_.restart(a);
     } else if (dice < 950 && world_.running(a)) {
       world_.stand(a);
@@ -131,23 +136,32 @@ class Chaos {
     }
   }
 
-  // Only one disk may be lost at a time: until the log has readmitted it, another loss could be of
-  // the last copy of something.
-  void wipe_or_not(NodeId node) {
-    if (!wipes_ || !prng_.chance(1, 3)) {
-      return;
+  // Only one disk may lose something at a time: until the log has readmitted it, another loss could
+  // be of the last copy of something.
+  bool may_lose(NodeId node) const {
+    if (loser_ == NodeId() || loser_ == node) {
+      return true;
     }
-    for (NodeId other : world_.nodes()) {
-      const Member* member = world_.judge().membership().find(other);
-      if (world_.journal(other).durable().identity.incarnation != member->incarnation) {
-        return;
-      }
+    const Journal::State& disk = world_.journal(loser_).durable();
+    const Member* member = world_.judge().membership().find(loser_);
+    return !disk.doubtful && disk.identity.incarnation == member->incarnation;
+  }
+
+  void lose_or_not(NodeId node) {
+    const bool loses = prng_.chance(1, 3) && may_lose(node);
+    if (loses && wipes_ && prng_.chance(1, 2)) {
+      loser_ = node;
+      world_.wipe(node);
+    } else if (reboots_ && prng_.chance(1, 2)) {
+      loser_ = loses ? node : loser_;
+      world_.reboot(node, loses ? 1 + prng_.below(6) : 0);
     }
-    world_.wipe(node);
   }
 
   Prng prng_;
   bool wipes_ = false;
+  bool reboots_ = false;
+  NodeId loser_;
   World world_;
   int values_ = 0;
 };
@@ -181,7 +195,8 @@ TEST_P(Planted, is_found) {
 INSTANTIATE_TEST_SUITE_P(PaxosRandom, Planted,
                          ::testing::Values(PlantedBug::answer_before_flush,
                                            PlantedBug::count_leader_at_send,
-                                           PlantedBug::mix_histories));
+                                           PlantedBug::mix_histories,
+                                           PlantedBug::rolled_back_voter_votes));
 
 }  // namespace
 }  // namespace synod::paxos::testing

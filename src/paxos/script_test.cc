@@ -1,10 +1,11 @@
 // The text scripts of testdata/: one claim each.
 //
 //   cluster [nodes=3] [open=1] [empty=1] [planted=mix_histories] [chains=N] [window=N]
-//           [groups=1,1,2,2,3] [observers=4]
+//           [groups=1,1,2,2,3] [patience=60000]
 //   stand n1 | propose n1 value=a,b | read n1 token=7 | hand-over n1
 //   flush n1 [count=1] | deliver n1 n2 [count=1] | drop n1 n2
 //   remember n1 | doubt n1 [torn=1] (its last flush is lost, and nothing vouches for it; or torn)
+//   reboot n1 [lost=2] (of a crashed node's machine, which forgets that many flushes)
 //   crash n1 | restart n1 | wipe n1 | refused n1 | cut n1 n2 | heal n1 n2 | reconnect n1 n2
 //   trim n1 through=3 | settle | advance ms=1000 | show | applied | disk n1
 // Every command answers with what the nodes did; settle, advance and the like with deliveries,
@@ -53,6 +54,9 @@ PlantedBug planted_of(const std::string& name) {
   if (name == "answer_before_flush") {
     return PlantedBug::answer_before_flush;
   }
+  if (name == "rolled_back_voter_votes") {
+    return PlantedBug::rolled_back_voter_votes;
+  }
   return name == "count_leader_at_send" ? PlantedBug::count_leader_at_send : PlantedBug::none;
 }
 
@@ -87,6 +91,7 @@ class Handler : public script::Handler {
     settings.founded = !command.has("empty");
     settings.planted = planted_of(command.text("planted"));
     settings.chains_kept = static_cast<std::size_t>(command.number("chains", 1 << 16));
+    settings.doubt_patience = Duration::millis(command.number("patience", 3'600'000));
     settings.in_flight_max = static_cast<std::size_t>(command.number("window", 256));
     std::uint32_t node = 0;
     for (const std::string& group : split(command.text("groups"))) {
@@ -145,6 +150,8 @@ class Handler : public script::Handler {
       w.remember(node);
     } else if (verb == "doubt") {
       w.doubt(node, c.has("torn"));
+    } else if (verb == "reboot") {
+      w.reboot(node, static_cast<std::size_t>(c.number("lost", 0)));
     } else if (verb == "refused") {
       w.refuse(node);
     } else if (verb == "trim") {

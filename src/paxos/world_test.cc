@@ -18,6 +18,7 @@ Options options_of(NodeId self, const World::Settings& settings,
   options.opening_entry = settings.opening_entry;
   options.planted = settings.planted;
   options.chains_kept = settings.chains_kept;
+  options.doubt_patience = settings.doubt_patience;
   options.slots_in_flight_max = settings.in_flight_max;
   return options;
 }
@@ -277,6 +278,11 @@ void World::wipe(NodeId node) {
 void World::doubt(NodeId node, bool torn) {
   SYNOD_CHECK(!running(node));
   at(node).journal.lose_last_flush(torn);
+}
+
+void World::reboot(NodeId node, std::size_t lost) {
+  SYNOD_CHECK(!running(node));
+  at(node).journal.reboot(lost, settings_.planted == PlantedBug::rolled_back_voter_votes);
 }
 
 void World::refuse(NodeId node) {

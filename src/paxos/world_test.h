@@ -52,11 +52,14 @@ class Journal {
   // True if there was something to flush; `count` records, all by default.
   bool flush(std::size_t count = SIZE_MAX);
   void lose_unflushed();
-  // From now on the state before the last flush is kept, for lose_last_flush().
+  // From now on the states before the last flushes are kept, for what follows.
   void remember() { remembers_ = true; }
   // The last group that was flushed goes bad, or only what a torn flush left behind; nothing
   // vouches for it.
   void lose_last_flush(bool torn);
+  // The machine was restarted: what the disk said is not believed any more, unless `believed`; and
+  // the last flushes are gone, at most those that are remembered.
+  void reboot(std::size_t lost, bool believed);
   std::size_t unflushed() const { return pending_.size(); }
   const State& durable() const { return durable_; }
   const State& visible() const { return visible_; }
@@ -78,7 +81,7 @@ class Journal {
   Ballot durable_ballot_;
   std::optional<Snapshot> staged_snapshot_;
   bool remembers_ = false;
-  std::shared_ptr<const State> before_;  // before the last flush
+  std::deque<State> past_;  // before the last flushes, oldest first
 };
 
 // What a node that is asked to stream a part of its log says.
@@ -120,11 +123,13 @@ class Judge {
   };
 
   void judge();
-  static constexpr Incarnation any_incarnation{0};
+  void vouch();
   bool is_chosen(const Key& key, const Membership& membership) const;
 
   std::map<Key, std::set<Vote>> votes_;
   std::map<NodeId, Ballot> promised_;
+  std::map<NodeId, Incarnation> in_doubt_;
+  std::set<std::pair<Vote, Ballot>> vouched_;
   std::map<Chain, Entry> entries_;
   std::map<Chain, Chain> before_;
   std::vector<Chain> chosen_;              // of slots 1, 2, ...
@@ -143,6 +148,7 @@ class World {
     std::vector<Member> members;  // instead of `nodes`
     std::size_t chains_kept = 1 << 16;
     std::size_t in_flight_max = 256;
+    Duration doubt_patience = Duration::seconds(3600);
   };
 
   explicit World(const Settings& settings);
@@ -175,6 +181,8 @@ class World {
   void wipe(NodeId node);  // a crashed node's disk
   void remember(NodeId node) { at(node).journal.remember(); }
   void doubt(NodeId node, bool torn);  // a crashed node's last flush is lost, or was torn
+  // A crashed node's machine starts again, and its disk has lost the last flushes.
+  void reboot(NodeId node, std::size_t lost = 0);
   // The others hear that its connection is refused.
   void refuse(NodeId node);
   void cut(NodeId a, NodeId b);  // silence both ways

@@ -17,6 +17,9 @@
 //             W3 open() never drops a group behind which a witness stands: it says `damage`.
 //             W5 A doubt about the end of the log is part of the state (doubt_of) from open() on,
 //                and durable before anything is written behind it.
+//             W6 So is a doubt because the log was last opened in another boot of the machine, or
+//                because the page cache holds a group that the medium does not: the disk may have
+//                said yes to a flush and forgotten it, or be the copy of an older one.
 //             W4 After a failed flush nothing is written any more (fenced): the kernel may have
 //                dropped the dirty pages, and the next flush would lie.
 // Errors      full: nothing of the group is durable, it is kept, flush() may be called again.
@@ -50,6 +53,8 @@ struct LogOptions {
   std::size_t fill_step_size_bytes = 256 << 10;
   // Fill the next segment ahead of use.
   bool fill_ahead = true;
+  // Of this boot of the machine. What was flushed in another one is doubtful (W6); empty: not.
+  std::string boot_id;
   PlantedBug planted = PlantedBug::none;  // simulator and tests only
 };
 
@@ -130,6 +135,7 @@ class Log {
   friend class LogRecovery;
   struct Impl;
   explicit Log(std::unique_ptr<Impl> impl);
+  static Status note_doubt(Impl& impl, bool doubtful);
 
   std::unique_ptr<Impl> impl_;
 };

@@ -176,6 +176,13 @@ Result<bool> LogRecovery::end_of_groups(std::size_t position, FileWindow& window
       break;
     }
   }
+  if (is_last && place_.offset > 0 && log_.options.planted != PlantedBug::rolled_back_voter_votes) {
+    // Readers see the next group and the medium does not have it: a flush of it that succeeded
+    // lied.
+    FileWindow cached(*log_.segments[position].file, false);
+    SYNOD_TRY_ASSIGN(const FoundGroup seen, read_group(cached, place_));
+    answer_.tail = seen.found == Found::good ? Tail::doubtful : answer_.tail;
+  }
   return !is_last;
 }
 
@@ -259,6 +266,25 @@ Status LogRecovery::wipe_tail() {
   return file.flush();
 }
 
+// A new log notes its boot with its first group; in a later boot the doubt comes with that note.
+Status Log::note_doubt(Impl& impl, bool doubtful) {
+  const LogOptions& options = impl.options;
+  const auto noted = impl.state.notes.find(boot_note_key);
+  const bool same_boot = options.boot_id.empty() ||
+                         (noted != impl.state.notes.end() && noted->second == options.boot_id);
+  const bool forgets = !same_boot && impl.state.identity.has_value() &&
+                       options.planted != PlantedBug::rolled_back_voter_votes;
+  if (doubtful || forgets) {
+    for (Note& note : doubt_anew(impl.state.notes)) {
+      impl.append(std::move(note));
+    }
+  }
+  if (!same_boot) {
+    impl.append(Note{boot_note_key, options.boot_id});
+  }
+  return doubtful || forgets ? impl.flush() : Status{};
+}
+
 Result<OpenedLog> Log::open(ports::Disk& disk, const std::string& directory,
                             const LogOptions& options, std::uint64_t nonce) {
   OpenedLog answer;
@@ -287,9 +313,8 @@ Result<OpenedLog> Log::open(ports::Disk& disk, const std::string& directory,
     }
     SYNOD_TRY(LogRecovery(*impl, answer).run());
   }
-  if (answer.tail == Tail::doubtful && !answer.damage.has_value()) {
-    impl->append(doubt_note(doubt_unclaimed));
-    SYNOD_TRY(impl->flush());
+  if (!answer.damage.has_value()) {
+    SYNOD_TRY(note_doubt(*impl, answer.tail == Tail::doubtful));
   }
   answer.state = impl->state;
   if (!answer.damage.has_value()) {

@@ -370,7 +370,9 @@ Checkpoint checkpoint_of(const RebuildPlan& plan) {
     state.chosen = plan.start;
   }
   if (!plan.certain) {
-    state.apply(doubt_note(doubt_unclaimed));
+    for (const Note& note : doubt_anew(state.notes)) {
+      state.apply(note);
+    }
   }
   return state.checkpoint();
 }

@@ -189,6 +189,26 @@ std::optional<std::uint64_t> doubt_of(const std::map<std::uint32_t, Bytes>& note
   return in.done() ? claim : doubt_unclaimed;
 }
 
+std::uint64_t doubt_before_of(const std::map<std::uint32_t, Bytes>& notes) {
+  auto it = notes.find(doubt_before_note_key);
+  if (it == notes.end()) {
+    return doubt_unclaimed;
+  }
+  ByteReader in(it->second);
+  const std::uint64_t claim = in.u64();
+  return in.done() ? claim : doubt_unclaimed;
+}
+
+std::vector<Note> doubt_anew(const std::map<std::uint32_t, Bytes>& notes) {
+  std::vector<Note> anew;
+  if (const auto claim = doubt_of(notes); claim.value_or(doubt_unclaimed) != doubt_unclaimed) {
+    anew.push_back(doubt_note(*claim));
+    anew.back().key = doubt_before_note_key;
+  }
+  anew.push_back(doubt_note(doubt_unclaimed));
+  return anew;
+}
+
 RecordType type_of(const Record& record) { return static_cast<RecordType>(record.index() + 1); }
 
 namespace {

@@ -93,8 +93,8 @@ struct Chosen {
 };
 
 // Bytes of the caller's own under a key, the latest of a key counts. Keys 1 to 255 are notes about
-// the peer of that number (what was last heard from it); 256 is the log's own (doubt); larger ones
-// are free. Empty bytes remove.
+// the peer of that number (what was last heard from it); 256 to 258 are the log's own (doubt,
+// boot); larger ones are free. Empty bytes remove.
 struct Note {
   std::uint32_t key = 0;
   Bytes bytes;
@@ -110,6 +110,13 @@ inline constexpr std::uint64_t doubt_unclaimed = 0;
 Note doubt_note(std::uint64_t claim);
 // Nothing if there is no such note.
 std::optional<std::uint64_t> doubt_of(const std::map<std::uint32_t, Bytes>& notes);
+// The claim that a new doubt has replaced; 0: none.
+inline constexpr std::uint32_t doubt_before_note_key = 258;
+std::uint64_t doubt_before_of(const std::map<std::uint32_t, Bytes>& notes);
+// What to append for a new doubt.
+std::vector<Note> doubt_anew(const std::map<std::uint32_t, Bytes>& notes);
+// The boot of the machine in which the log was last opened.
+inline constexpr std::uint32_t boot_note_key = 257;
 
 // The state of all the above as it was when a segment began: always the first record of a segment,
 // and only there, so that older segments may go. Written by Log itself.
