@@ -157,7 +157,8 @@ void Faults::restore_middle(SimMachine& old, SimMachine& successor) {
 }
 
 // What was chosen without one of them is on the disks of the others; one of those is replaced by an
-// empty one (or forgets what it was given meanwhile) and the rest goes away, just as the one that knows nothing comes back.
+// empty one, or has forgotten what it was given meanwhile, and the rest goes away, just as the one
+// that knows nothing comes back.
 void Faults::amnesia() {
   const bool lies = options_.lost_writes != 0;
   if (wiped_ || (victim_ != nullptr && !lies) || targets_.size() < 3) {

@@ -169,6 +169,7 @@ void aim_bursts(Prng& prng, Parameters& p) {
 void aim_partial(Prng&, Parameters& p, Faults::Partial kind) {
   silence(p.faults);
   p.partial = kind;
+  p.observers = p.groups = 0;
   p.servers = kind == Faults::Partial::chained ? 3 : 5;
   p.storm = Duration::seconds(15);
   p.operations = 60;
@@ -233,6 +234,8 @@ Parameters draw_parameters(const ScenarioOptions& options) {
   Parameters p;
   constexpr int sizes[] = {3, 3, 3, 3, 3, 5, 5, 7};
   p.servers = sizes[prng.below(std::size(sizes))];
+  p.observers = prng.chance(1, 4) ? static_cast<int>(prng.between(1, 2)) : 0;
+  p.groups = p.servers > 3 && prng.chance(1, 4) ? 3 : 0;
   p.clients = static_cast<int>(prng.between(2, 5));
   p.operations = static_cast<int>(prng.between(300, 700)) / p.clients;
   p.burst_max = prng.chance(1, 6) ? 40 : 8;
@@ -262,10 +265,11 @@ Parameters draw_parameters(const ScenarioOptions& options) {
 
 std::string show(const Parameters& p) {
   std::string text = fmt::format(
-      "aim={} servers={} edges={} snapshots={} kept={} clients={} operations={} burst={} data={} "
+      "aim={} servers={} observers={} groups={} edges={} snapshots={} kept={} clients={} "
+      "operations={} burst={} data={} "
       "storm={}ms session={}ms latency={}us lost={} gap={}ms",
-      p.aim, p.servers, p.edge_lanes, p.snapshot_count, p.log_slots_kept, p.clients, p.operations,
-      p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
+      p.aim, p.servers, p.observers, p.groups, p.edge_lanes, p.snapshot_count, p.log_slots_kept,
+      p.clients, p.operations, p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
       p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis());
   for (const Kind& kind : kinds) {
     if (p.faults.*kind.weight != 0) {

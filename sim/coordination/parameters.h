@@ -16,7 +16,9 @@ struct Parameters {
   // What the storm aims at: "all", or the name of one weakness.
   std::string aim = "all";
   std::optional<Faults::Partial> partial;  // one partition instead of a storm
-  int servers = 3;
+  int servers = 3;                         // voters
+  int observers = 0;                       // more servers, with the numbers behind
+  int groups = 0;                          // of voters, in turn; 0: a majority of all
   int clients = 4;
   int operations = 100;  // each client's
   int burst_max = 8;

@@ -80,7 +80,7 @@ class Run {
 
  private:
   void build() {
-    for (int id = 1; id <= parameters_.servers; ++id) {
+    for (int id = 1; id <= servers_all(); ++id) {
       MachineOptions machine;
       machine.name = fmt::format("n{}", id);
       machine.address = fmt::format("10.0.0.{}", id);
@@ -106,6 +106,8 @@ class Run {
           ServerPlan plan;
           plan.id = machine.name()[1] - '0';
           plan.peers = peers_;
+          plan.voters = parameters_.servers;
+          plan.groups = parameters_.groups;
           plan.snapshot_count = parameters_.snapshot_count;
           plan.log_slots_kept = parameters_.log_slots_kept;
           plan.edge_lanes = parameters_.edge_lanes;
@@ -123,6 +125,8 @@ class Run {
     };
     faults_->start_all();
   }
+
+  int servers_all() const { return parameters_.servers + parameters_.observers; }
 
   ClientOptions client_options(int number) const {
     ClientOptions client;
@@ -255,7 +259,7 @@ class Run {
   // Reads everything from each replica by itself: no ephemeral is left, and all are equal.
   void audit() {
     std::vector<std::string> first;
-    for (int id = 1; id <= parameters_.servers; ++id) {
+    for (int id = 1; id <= servers_all(); ++id) {
       ClientOptions client = client_options(100 + id);
       client.servers = {addresses_[static_cast<std::size_t>(id - 1)]};
       client.session_timeout_ms = 5000;

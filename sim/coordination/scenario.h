@@ -41,6 +41,8 @@ struct ScenarioOptions {
 struct ServerPlan {
   int id = 1;                         // server.N
   std::vector<ports::Address> peers;  // all of them, by id from 1
+  int voters = 0;                     // the first so many; the others observe
+  int groups = 0;                     // voters take turns in them; 0: none
   std::uint16_t client_port = 2181;
   std::int32_t tick_ms = 500;
   std::uint64_t snapshot_count = 200;  // slots between snapshots

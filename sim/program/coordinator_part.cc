@@ -17,7 +17,16 @@ std::string zoo_cfg(const coordination::ServerPlan& plan, std::uint64_t snapshot
       plan.tick_ms, plan.client_port, plan.peers[static_cast<std::size_t>(plan.id - 1)].host,
       snapshot_count);
   for (std::size_t i = 0; i < plan.peers.size(); ++i) {
-    text += fmt::format("server.{}={}:{}:3888\n", i + 1, plan.peers[i].host, plan.peers[i].port);
+    const bool observes = plan.voters != 0 && i >= static_cast<std::size_t>(plan.voters);
+    text += fmt::format("server.{}={}:{}:3888{}\n", i + 1, plan.peers[i].host, plan.peers[i].port,
+                        observes ? ":observer" : "");
+  }
+  for (int group = 1; group <= plan.groups; ++group) {
+    std::string members;
+    for (int id = group; id <= plan.voters; id += plan.groups) {
+      members += fmt::format("{}{}", members.empty() ? "" : ":", id);
+    }
+    text += fmt::format("group.{}={}\n", group, members);
   }
   return text;
 }

@@ -30,6 +30,7 @@ EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index) {
   add("serverId", std::to_string(options.self.value()));
   if (!config.standalone()) {
     const ServerLine* self = config.find_server(options.self);
+    options.observer = self->observer;
     add("initLimit", std::to_string(config.init_limit_ticks));
     add("syncLimit", std::to_string(config.sync_limit_ticks));
     add("electionAlg", "3");

@@ -21,6 +21,7 @@ struct EdgeOptions {
   EdgeIndex index = 0;
   NodeId self{1};
   bool standalone = false;
+  bool observer = false;
   std::int32_t session_timeout_ms_min = 6000;
   std::int32_t session_timeout_ms_max = 60000;
   std::size_t connections_per_address_max = 60;  // 0: unlimited

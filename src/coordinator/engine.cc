@@ -355,6 +355,7 @@ void Engine::update_view() {
   const paxos::Core::Followers followers = core_->followers();
   view.followers = static_cast<std::uint32_t>(followers.following);
   view.synced_followers = static_cast<std::uint32_t>(followers.synced);
+  view.synced_observers = static_cast<std::uint32_t>(followers.synced_observers);
   view.elections = elections_;
   view.proposals = proposals_;
   view.flush_p99 = flushes_.percentile(99);

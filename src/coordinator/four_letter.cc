@@ -28,6 +28,9 @@ const char* mode_of(const FourLetterView& facts, const EdgeOptions& options) {
   if (options.standalone) {
     return "standalone";
   }
+  if (options.observer) {
+    return "observer";
+  }
   return facts.cluster.role == paxos::Role::leader ? "leader" : "follower";
 }
 
@@ -110,9 +113,10 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   add("version", version_of(options) + ", built on release");
   add("server_state", mode_of(facts, options));
   if (!options.standalone) {
-    add("peer_state", c.role == paxos::Role::leader ? "leading - broadcast"
-                      : c.serving                   ? "following - broadcast"
-                                                    : "looking");
+    add("peer_state", c.role == paxos::Role::leader   ? "leading - broadcast"
+                      : c.serving && options.observer ? "observing - broadcast"
+                      : c.serving                     ? "following - broadcast"
+                                                      : "looking");
     add("quorum_size", c.voters);
   }
   add("avg_latency", average_ms(s));
@@ -134,7 +138,7 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   if (!options.standalone && c.role == paxos::Role::leader) {
     add("learners", c.followers);
     add("synced_followers", c.synced_followers);
-    add("synced_observers", 0);
+    add("synced_observers", c.synced_observers);
   }
   // Ours.
   add("last_zxid", hex(facts.zxid));

@@ -32,6 +32,8 @@ EngineOptions engine_options(const ZooConfig& config) {
     paxos::Member member;
     member.node = server.id;
     member.observer = server.observer;
+    member.group = server.group;
+    member.weight = server.weight;
     options.members.push_back(member);
     if (server.id == options.self) {
       options.peer_listen = server.peer;

@@ -31,7 +31,8 @@ struct ClusterView {
   std::uint32_t voters = 0;
   std::uint32_t followers = 0;  // a leader's: members that follow it
   std::uint32_t synced_followers =
-      0;                        // a leader's: of those, the ones that have all that is chosen
+      0;  // a leader's: of those, the ones that have all that is chosen
+  std::uint32_t synced_observers = 0;
   std::uint64_t elections = 0;  // since start
   std::uint64_t proposals = 0;
   Duration flush_p99 = {};         // of the last few hundred flushes

@@ -161,6 +161,59 @@ Status parse_client_part(const Property& p, std::string_view text, ServerLine& s
   return {};
 }
 
+Status parse_role(const Property& p, std::string word, bool& observer) {
+  std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (word != "participant" && word != "observer") {
+    return invalid(fmt::format("line {}: {}: the role is participant or observer, not \"{}\"",
+                               p.line, p.key, word));
+  }
+  observer = word == "observer";
+  return {};
+}
+
+Status parse_peer_type(const Property& p, ZooConfig& config) {
+  bool observes = false;
+  SYNOD_TRY(parse_role(p, p.value, observes));
+  config.peer_observes = observes;
+  return {};
+}
+
+// group.N=id:id:...
+Status parse_group(const Property& p, ZooConfig& config) {
+  std::uint32_t group = 0;
+  if (!parse_number(std::string_view(p.key).substr(std::string_view("group.").size()), group) ||
+      group == 0) {
+    return invalid(fmt::format("line {}: {}: a group's number is from 1 up", p.line, p.key));
+  }
+  for (const std::string& word : split(p.value, ':')) {
+    std::uint32_t id = 0;
+    if (!parse_number(word, id) || id < 1 || id > 255) {
+      return invalid(
+          fmt::format("line {}: {}: expected servers' numbers with ':' between them, "
+                      "found \"{}\"",
+                      p.line, p.key, p.value));
+    }
+    config.groups[group].push_back(NodeId(id));
+  }
+  return {};
+}
+
+// weight.N=number, of server N
+Status parse_weight(const Property& p, ZooConfig& config) {
+  constexpr std::uint32_t weight_max = 1'000'000;
+  std::uint32_t id = 0;
+  std::uint32_t weight = 0;
+  if (!parse_number(std::string_view(p.key).substr(std::string_view("weight.").size()), id) ||
+      !parse_number(p.value, weight) || weight > weight_max) {
+    return invalid(fmt::format("line {}: {}: expected weight.SERVER=number up to {}", p.line, p.key,
+                               weight_max));
+  }
+  config.weights[NodeId(id)] = weight;
+  return {};
+}
+
 Status parse_server(const Property& p, ZooConfig& config) {
   ServerLine server;
   std::uint32_t id = 0;
@@ -193,11 +246,7 @@ Status parse_server(const Property& p, ZooConfig& config) {
   }
   server.peer.host = parts[0];
   if (parts.size() == 4) {
-    if (parts[3] != "participant" && parts[3] != "observer") {
-      return invalid(fmt::format("line {}: {}: the role is participant or observer, not \"{}\"",
-                                 p.line, p.key, parts[3]));
-    }
-    server.observer = parts[3] == "observer";
+    SYNOD_TRY(parse_role(p, parts[3], server.observer));
   }
   if (config.find_server(server.id) != nullptr) {
     return invalid(fmt::format("line {}: {} is there twice", p.line, p.key));
@@ -288,12 +337,54 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"snapCount",
        number_into<std::uint64_t>(&ZooConfig::snapshot_count, 2, std::uint64_t{1} << 40)},
       {"myid", parse_my_id_key},
+      {"peerType", parse_peer_type},
       {"secureClientPort", refuse},
       {"dynamicConfigFile", refuse},
       {"enforce.auth.enabled", refuse_if_true},
       {"sessionRequireClientSASLAuth", refuse_if_true},
   };
   return all;
+}
+
+ServerLine* find_line(ZooConfig& config, NodeId id) {
+  const auto it = std::find_if(config.servers.begin(), config.servers.end(),
+                               [id](const ServerLine& s) { return s.id == id; });
+  return it == config.servers.end() ? nullptr : &*it;
+}
+
+void warn(ZooConfig& config, const std::string& text) {
+  config.warning += (config.warning.empty() ? "" : "; ") + text;
+}
+
+// Every participant in exactly one group, or no groups at all: then weights mean nothing, as in
+// ZooKeeper.
+Status place_in_groups(ZooConfig& config) {
+  if (config.groups.empty()) {
+    if (!config.weights.empty()) {
+      warn(config, "weights have no effect without groups");
+    }
+    return {};
+  }
+  for (const auto& [group, ids] : config.groups) {
+    for (const NodeId id : ids) {
+      ServerLine* server = find_line(config, id);
+      if (server == nullptr || server->group != 0) {
+        return invalid(fmt::format("group.{}: server {} {}", group, id.value(),
+                                   server == nullptr ? "has no line" : "is in two groups"));
+      }
+      server->group = group;
+    }
+  }
+  bool weighs = false;
+  for (ServerLine& server : config.servers) {
+    const auto weight = config.weights.find(server.id);
+    server.weight = weight == config.weights.end() ? 1 : weight->second;
+    if (!server.observer && server.group == 0) {
+      return invalid(fmt::format("server.{} is in no group", server.id.value()));
+    }
+    weighs = weighs || (!server.observer && server.weight > 0);
+  }
+  return weighs ? Status{} : Status(invalid("no server has any weight"));
 }
 
 Status check_whole(ZooConfig& config) {
@@ -320,7 +411,7 @@ Status check_whole(ZooConfig& config) {
       std::none_of(config.servers.begin(), config.servers.end(), voter)) {
     return invalid("every server is an observer: at least one must be a participant");
   }
-  return {};
+  return place_in_groups(config);
 }
 
 }  // namespace
@@ -351,9 +442,10 @@ Result<ZooConfig> parse_zoo_config(std::string_view text) {
       SYNOD_TRY(setter->second(property, config));
     } else if (property.key.compare(0, 7, "server.") == 0) {
       SYNOD_TRY(parse_server(property, config));
-    } else if (property.key.compare(0, 6, "group.") == 0 ||
-               property.key.compare(0, 7, "weight.") == 0) {
-      SYNOD_TRY(refuse(property, config));
+    } else if (property.key.compare(0, 6, "group.") == 0) {
+      SYNOD_TRY(parse_group(property, config));
+    } else if (property.key.compare(0, 7, "weight.") == 0) {
+      SYNOD_TRY(parse_weight(property, config));
     } else {
       unknown += (unknown.empty() ? "" : ", ") + p.key;
     }
@@ -395,6 +487,10 @@ Status complete_zoo_config(ZooConfig& config, const std::optional<std::string>& 
     return invalid(
         fmt::format("there is no server.{} line for this server", config.my_id->value()));
   }
+  if (self != nullptr && config.peer_observes.value_or(self->observer) != self->observer) {
+    warn(config, fmt::format("peerType differs from the line of server.{}, which counts",
+                             self->id.value()));
+  }
   if (self != nullptr && self->client.has_value()) {
     if (config.client_port.has_value() && *config.client_port != self->client->port) {
       return invalid(fmt::format("clientPort is {}, but server.{} says {}", *config.client_port,
@@ -420,6 +516,18 @@ std::string config_node_text(const ZooConfig& config) {
       text += ";" + ports::to_string(*s.client);
     }
     text += "\n";
+  }
+  for (const auto& [group, ids] : config.groups) {
+    std::string members;
+    for (const NodeId id : ids) {
+      members += (members.empty() ? "" : ":") + std::to_string(id.value());
+    }
+    text += fmt::format("group.{}={}\n", group, members);
+  }
+  if (!config.groups.empty()) {
+    for (const ServerLine& s : config.servers) {
+      text += fmt::format("weight.{}={}\n", s.id.value(), s.weight);
+    }
   }
   return text + "version=0";
 }

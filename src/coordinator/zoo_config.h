@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,6 +29,8 @@ struct ServerLine {
   ports::HostPort peer;             // the first of the two ports; ours for everything
   std::uint16_t election_port = 0;  // read, never used
   bool observer = false;
+  std::uint32_t group = 0;                // group.N; 0 without groups
+  std::uint32_t weight = 1;               // weight.N
   std::optional<ports::HostPort> client;  // after ';'
 
   friend bool operator==(const ServerLine&, const ServerLine&) = default;
@@ -48,7 +51,10 @@ struct ZooConfig {
   std::int32_t listen_backlog = 128;
   std::uint32_t frame_size_bytes_max = 0xfffff;  // jute.maxbuffer
   std::vector<ServerLine> servers;               // by id; empty: standalone
-  std::set<std::string> four_letter_words;       // "*" is all
+  std::map<std::uint32_t, std::vector<NodeId>> groups;
+  std::map<NodeId, std::uint32_t> weights;
+  std::optional<bool> peer_observes;        // peerType
+  std::set<std::string> four_letter_words;  // "*" is all
   bool skip_acl = false;
   bool extended_types = false;
   bool digest_enabled = true;

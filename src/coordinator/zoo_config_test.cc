@@ -61,6 +61,39 @@ TEST(ZooConfig, SampleFileOfThree) {
             "there is no server.7 line for this server");
 }
 
+TEST(ZooConfig, GroupsAndWeightsMakeTheQuorum) {
+  Result<ZooConfig> config = parse_zoo_config(
+      "dataDir=/d\nclientPort=2181\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"
+      "server.4=d:1:2:OBSERVER\ngroup.1=1:2\ngroup.7=3\nweight.2=0\n");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config_node_text(*config),
+            "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\n"
+            "server.4=d:1:2:observer\ngroup.1=1:2\ngroup.7=3\n"
+            "weight.1=1\nweight.2=0\nweight.3=1\nweight.4=1\nversion=0");
+  ASSERT_TRUE(complete_zoo_config(*config, "4").ok());
+  const EngineOptions options = engine_options(*config);
+  const paxos::Membership members(options.members);
+  const auto has = [](std::uint32_t a, std::uint32_t b) {
+    return [a, b](const paxos::Member& m) { return m.node == NodeId(a) || m.node == NodeId(b); };
+  };
+  EXPECT_TRUE(members.quorum(has(1, 3)));
+  EXPECT_FALSE(members.quorum(has(1, 2)));
+  EXPECT_FALSE(members.quorum(has(2, 3)));
+  EXPECT_TRUE(edge_options(*config, 0).observer);
+}
+
+TEST(ZooConfig, TheLineOfTheServerCountsMoreThanItsPeerType) {
+  Result<ZooConfig> config = parse_zoo_config(
+      "dataDir=/d\nclientPort=2181\nserver.1=a:1:2\nserver.2=b:1:2:observer\nweight.1=3\n"
+      "peerType=observer\n");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  ASSERT_TRUE(complete_zoo_config(*config, "1").ok());
+  EXPECT_FALSE(edge_options(*config, 0).observer);
+  EXPECT_EQ(config->warning,
+            "weights have no effect without groups; peerType differs from the line of server.1, "
+            "which counts");
+}
+
 TEST(ZooConfig, StandaloneNeedsNoId) {
   Result<ZooConfig> config = parse_zoo_config("dataDir=/d\nclientPort=0\n");
   ASSERT_TRUE(config.ok());
@@ -85,6 +118,15 @@ TEST(ZooConfig, ErrorsNameTheLineAndWhatIsExpected) {
             "line 2: secureClientPort is not supported");
   EXPECT_EQ(error_of("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8\n"),
             "minSessionTimeout 9 is above maxSessionTimeout 8");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\ngroup.1=1\n"),
+            "server.2 is in no group");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2\ngroup.1=1\ngroup.2=1\n"),
+            "group.2: server 1 is in two groups");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2\ngroup.1=1:3\n"), "group.1: server 3 has no line");
+  EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2\nweight.1=0\ngroup.1=1\n"),
+            "no server has any weight");
+  EXPECT_EQ(error_of("dataDir=/d\npeerType=king\n"),
+            "line 2: peerType: the role is participant or observer, not \"king\"");
   EXPECT_EQ(error_of("dataDir=/d\nserver.1=a:1:2:observer\n"),
             "every server is an observer: at least one must be a participant");
 }
@@ -93,7 +135,7 @@ TEST(ZooConfig, AnyTextGivesAConfigurationOrAnError) {
   Prng prng(7);
   const std::string pieces[] = {"server.1=", "a:1:2", ";", "\\",   "\n",          "=",
                                 "dataDir",   "[",     "]", ":",    "clientPort=", "9",
-                                "#",         " ",     "|", "\\\n", "group.1=1"};
+                                "#",         " ",     "|", "\\\n", "group.1=1",   "weight.1="};
   for (int round = 0; round < 5000; ++round) {
     std::string text;
     for (std::uint64_t n = prng.below(20); n > 0; --n) {

@@ -37,7 +37,11 @@ Core::Followers Core::followers() const {
     const bool follows = machine_->leading().leads() && progress.adopted &&
                          node != machine_->leading().ballot().node;
     followers.following += follows ? 1 : 0;
-    followers.synced += follows && progress.accepted >= chosen() ? 1 : 0;
+    const Member* member = membership().find(node);
+    const bool observes = member == nullptr || member->observer;
+    const bool synced = follows && progress.accepted >= chosen();
+    followers.synced += synced && !observes ? 1 : 0;
+    followers.synced_observers += synced && observes ? 1 : 0;
   }
   return followers;
 }

@@ -62,10 +62,12 @@ class Core {
   // The newest rules that every voter of the membership has announced; at least 1.
   RulesVersion agreed_rules() const;
 
-  // Of a leader: members that have adopted its ballot, and those that have all that is chosen.
+  // Of a leader: members that have adopted its ballot, and the voters and observers among them that
+  // have all that is chosen.
   struct Followers {
     std::size_t following = 0;
     std::size_t synced = 0;
+    std::size_t synced_observers = 0;
   };
   Followers followers() const;
 

@@ -203,7 +203,9 @@ bool Judge::is_chosen(const Key& key, const Membership& membership) const {
 void Judge::vouch() {
   for (const auto& [doubted, incarnation] : in_doubt_) {
     const Ballot ballot = promised_[doubted];
-    const auto no_more = [&](const auto& promise) { return promise.second <= ballot; };
+    const auto no_more = [&](const auto& promise) {
+      return membership().find(promise.first)->observer || promise.second <= ballot;
+    };
     if (std::all_of(promised_.begin(), promised_.end(), no_more)) {
       vouched_.insert({Vote{doubted, incarnation}, ballot});
     }

@@ -194,8 +194,8 @@ void Leader::readmit_if_due(const Step& step, Acceptor& acceptor, Slot log_first
   for (const auto& [peer, progress] : peers_) {
     const Member* member = history.membership().find(peer);
     const std::uint64_t reach = progress.accepted.value() + step.options.slots_in_flight_max;
-    if (member != nullptr && progress.adopted && progress.incarnation != member->incarnation &&
-        reach >= history.chosen().value()) {
+    if (member != nullptr && !member->observer && progress.adopted &&
+        progress.incarnation != member->incarnation && reach >= history.chosen().value()) {
       const Readmit readmit{peer, progress.incarnation};
       propose(step, acceptor, make_entry(EntryKind::readmit, encode(readmit)), log_first);
       return;
@@ -275,11 +275,12 @@ bool Leader::has_quorum(const Step& step, const Acceptor& acceptor) const {
   });
 }
 
-NodeId Leader::most_advanced() const {
+NodeId Leader::most_advanced(const Membership& membership) const {
   NodeId best;
   Slot accepted;
   for (const auto& [peer, progress] : peers_) {
-    if (peer != self_ && progress.adopted && (best == NodeId() || progress.accepted > accepted)) {
+    if (peer != self_ && membership.votes(peer, progress.incarnation) && progress.adopted &&
+        (best == NodeId() || progress.accepted > accepted)) {
       best = peer;
       accepted = progress.accepted;
     }

@@ -80,8 +80,8 @@ class Leader {
   void send_watermarks(const Step& step, const Acceptor& acceptor);
   // True if a quorum answered within the election timeout.
   bool has_quorum(const Step& step, const Acceptor& acceptor) const;
-  // Of the followers, the one with the longest accepted log.
-  NodeId most_advanced() const;
+  // Of the followers that vote, the one with the longest accepted log.
+  NodeId most_advanced(const Membership& membership) const;
   // Ends the phase: reads fail, proposals are lost.
   void end(const Step& step, const Acceptor& acceptor);
 

@@ -133,7 +133,9 @@ Instant Machine::next_alarm() const {
   if (leading_.phase() != Leader::Phase::none) {
     return leading_.deadline();
   }
-  return may_stand() ? election_.next(now_, options_) : Instant::max();
+  // One that only learns wants to know, too, that nobody leads any more.
+  const bool watches = may_stand() || !election_.lost(now_, options_);
+  return watches ? election_.next(now_, options_) : Instant::max();
 }
 
 void Machine::set_alarm(Step& step) {
@@ -235,7 +237,7 @@ void Machine::on(Step& step, const Stand&) {
 
 void Machine::on(Step& step, const HandOver&) {
   if (leading_.leads()) {
-    give_up(step, "hands over", leading_.most_advanced());
+    give_up(step, "hands over", leading_.most_advanced(acceptor_.history().membership()));
   }
 }
 

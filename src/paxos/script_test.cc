@@ -1,7 +1,7 @@
 // The text scripts of testdata/: one claim each.
 //
 //   cluster [nodes=3] [open=1] [empty=1] [planted=mix_histories] [chains=N] [window=N]
-//           [groups=1,1,2,2,3] [patience=60000]
+//           [groups=1,1,2,2,3] [observers=4,5] [patience=60000]
 //   stand n1 | propose n1 value=a,b | read n1 token=7 | hand-over n1
 //   flush n1 [count=1] | deliver n1 n2 [count=1] | drop n1 n2
 //   remember n1 | doubt n1 [torn=1] (its last flush is lost, and nothing vouches for it; or torn)
@@ -101,6 +101,13 @@ class Handler : public script::Handler {
       settings.members.push_back(member);
     }
     settings.nodes = node == 0 ? settings.nodes : node;
+    const std::vector<std::string> observers = split(command.text("observers"));
+    for (std::uint32_t id = node + 1; !observers.empty() && id <= settings.nodes; ++id) {
+      settings.members.push_back(Member{.node = NodeId(id), .incarnation = {}});
+    }
+    for (const std::string& observer : observers) {
+      settings.members.at(std::stoul(observer) - 1).observer = true;
+    }
     world_.emplace(settings);
     (void)world_->take_trace();
   }
