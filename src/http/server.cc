@@ -94,6 +94,12 @@ void ResponseStream::on_closed(std::function<void()> callback) {
 
 // --- the server
 
+namespace {
+// Connections that wait to be accepted. When a master falls all its agents come to the next one at
+// once, and one that finds no room asks again a second later.
+constexpr int backlog = 4096;
+}  // namespace
+
 struct Server::Parts {
   Parts(ports::Lane& on, ports::Network& by, ServerOptions with, Handler to)
       : lane(on), network(by), options(std::move(with)), handler(std::move(to)) {}
@@ -138,6 +144,7 @@ Server::~Server() {
 Status Server::listen(const ports::Address& at) {
   ports::ListenOptions options;
   options.tls = parts_->options.tls;
+  options.backlog = backlog;
   SYNOD_TRY_ASSIGN(auto listener,
                    parts_->network.listen(parts_->lane, at, options,
                                           [this](std::unique_ptr<ports::Stream> stream) {
