@@ -167,7 +167,8 @@ class Allocator {
   std::size_t allocate(AgentKey key);
   bool may_take_all(const Agent& agent, const Client& client) const;
   Resources part_for(const Agent& agent, const Client& client, const Resources& free) const;
-  void give(AgentKey key, Agent& agent, Client& client, Resources amount);
+  // `whole`: it was all that is free.
+  void give(AgentKey key, Agent& agent, Client& client, Resources amount, bool whole);
   bool is_allocatable(const Amounts& amounts) const;
   Amounts amounts_known(const Agent& agent, const Resources& amount) const;
   void expire_filters();

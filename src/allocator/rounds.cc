@@ -97,15 +97,27 @@ std::optional<AgentKey> Allocator::next_agent() {
   return std::nullopt;
 }
 
+namespace {
+
+// Not reserved to strangers, and of a kind that the framework says it understands.
+bool may_have(const Client& client, const resources::Resource& item) {
+  const AddFramework& able = *client.info;
+  return is_allocatable_to(item, client.node->path) &&
+         (!item.revocable || able.revocable_resources) && (!item.shared || able.shared_resources) &&
+         (item.reservations.size() < 2 || able.reservation_refinement);
+}
+
+}  // namespace
+
 bool Allocator::may_take_all(const Agent& agent, const Client& client) const {
   if (options_.filter_gpu_resources && agent.has_gpus && !client.info->gpu_resources) {
     return false;
   }
-  return agent.plain;
+  return agent.plain || std::all_of(agent.free.begin(), agent.free.end(),
+                                    [&](const auto& item) { return may_have(client, item); });
 }
 
-// What of `free` the framework may have in the role: not reserved to strangers, and of the kinds it
-// says it understands.
+// What of `free` the framework may have in the role.
 Resources Allocator::part_for(const Agent& agent, const Client& client,
                               const Resources& free) const {
   Resources part;
@@ -113,10 +125,7 @@ Resources Allocator::part_for(const Agent& agent, const Client& client,
     return part;
   }
   for (const resources::Resource& item : free) {
-    const AddFramework& able = *client.info;
-    if (is_allocatable_to(item, client.node->path) &&
-        (!item.revocable || able.revocable_resources) && (!item.shared || able.shared_resources) &&
-        (item.reservations.size() < 2 || able.reservation_refinement)) {
+    if (may_have(client, item)) {
       part.add(item);
     }
   }
@@ -132,35 +141,37 @@ std::size_t Allocator::allocate(AgentKey key) {
   Agent& giving = agent(key);
   ++stats_.agents_visited;
   std::vector<std::pair<Client*, Resources>> given;
-  Resources free;
-  if (!giving.plain) {
-    free = giving.free;
-  }
+  Resources rest;  // once a part was given
+  bool whole = false;
   std::size_t visits = 0;
   tree_.walk([&](Client& client) {
     ++visits;
-    if (may_take_all(giving, client)) {
+    if (given.empty() && may_take_all(giving, client)) {
       if (is_filtered(client, key, giving, giving.free)) {
         return true;
       }
+      whole = true;
       given.emplace_back(&client, std::move(giving.free));
       return false;
     }
     if (giving.plain) {
       return true;  // it may have nothing of what all others may have
     }
-    Resources part = part_for(giving, client, free);
+    Resources part = part_for(giving, client, given.empty() ? giving.free : rest);
     if (part.empty() || !is_allocatable(amounts_known(giving, part)) ||
         is_filtered(client, key, giving, part)) {
       return true;
     }
-    free.subtract(part);
+    if (given.empty()) {
+      rest = giving.free;
+    }
+    rest.subtract(part);
     given.emplace_back(&client, std::move(part));
-    return !free.empty();
+    return !rest.empty();
   });
   stats_.frameworks_visited += visits;
   for (auto& [client, amount] : given) {
-    give(key, giving, *client, std::move(amount));
+    give(key, giving, *client, std::move(amount), whole);
   }
   if (!given.empty()) {
     // Nothing has become free, so filters that covered what was free still do.
@@ -169,9 +180,9 @@ std::size_t Allocator::allocate(AgentKey key) {
   return visits;
 }
 
-void Allocator::give(AgentKey key, Agent& agent, Client& client, Resources amount) {
+void Allocator::give(AgentKey key, Agent& agent, Client& client, Resources amount, bool whole) {
   ++stats_.allocations;
-  if (agent.plain) {  // it was all of it
+  if (whole) {
     agent.free = Resources();
     tree_.allocated(client, std::exchange(agent.free_amounts, Amounts()));
   } else {
