@@ -266,10 +266,10 @@ Samples measure(const Plan& plan, int passes) {
   return samples;
 }
 
-void one_role_tables(std::uint64_t agents_max, int passes) {
+void one_role_tables(std::uint64_t only, int passes) {
   std::vector<std::pair<Baseline, Samples>> all;
   for (const Baseline& baseline : one_role) {
-    if (baseline.agents > agents_max) {
+    if (only != 0 && baseline.agents != only) {
       continue;
     }
     Plan plan;
@@ -309,12 +309,12 @@ void one_role_tables(std::uint64_t agents_max, int passes) {
   }
 }
 
-void many_roles_table(std::uint64_t agents_max, int passes) {
+void many_roles_table(std::uint64_t only, int passes) {
   std::printf("\nMany roles; every offer accepted in part.\n\n");
   header({"agents", "frameworks", "roles", "add frameworks", "add agents", "steady cycle",
           "idle cycle", "accept", "MB after adding", "MB peak"});
   for (const RolesBaseline& mesos : many_roles) {
-    if (mesos.agents > agents_max) {
+    if (only != 0 && mesos.agents != only) {
       continue;
     }
     Plan plan;
@@ -336,22 +336,25 @@ void many_roles_table(std::uint64_t agents_max, int passes) {
 }
 
 int run(int argc, char** argv) {
-  std::uint64_t agents_max = 30'000;
+  std::uint64_t only = 0;
   int passes = 3;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--quick") == 0) {
-      agents_max = 1'000;
+      only = 1'000;
       passes = 1;
+    } else if (std::strncmp(argv[i], "--agents=", 9) == 0) {
+      only = std::strtoull(argv[i] + 9, nullptr, 10);
     } else {
       std::printf(
-          "allocator_bench [--quick]\n"
+          "allocator_bench [--quick] [--agents=N]\n"
           "The allocator at the shapes of Mesos' own benchmarks, beside what genuine Mesos "
-          "needs.\n  --quick  up to 1,000 agents, one pass\n");
+          "needs.\n  --quick  1,000 agents, one pass\n  --agents=N  only the shapes with so "
+          "many\n");
       return std::strcmp(argv[i], "--help") == 0 ? 0 : 2;
     }
   }
-  one_role_tables(agents_max, passes);
-  many_roles_table(agents_max, passes);
+  one_role_tables(only, passes);
+  many_roles_table(only, passes);
   return 0;
 }
 
