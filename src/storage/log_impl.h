@@ -19,6 +19,8 @@ namespace synod::storage {
 std::string segment_name(std::uint64_t generation);
 // The generation in a segment's name, or nothing.
 std::optional<std::uint64_t> segment_generation(const std::string& name);
+// `DIRECTORY.damaged-1`, or -2 and so on: the first that is not there yet.
+Result<std::string> name_aside(ports::Disk& disk, const std::string& directory);
 inline constexpr const char* spare_name = "spare";
 
 struct Segment {

@@ -324,14 +324,7 @@ Result<OpenedLog> Log::open(ports::Disk& disk, const std::string& directory,
 }
 
 Status Log::set_aside(ports::Disk& disk, const std::string& directory) {
-  std::string target;
-  for (std::uint64_t n = 1;; ++n) {
-    target = fmt::format("{}.damaged-{}", directory, n);
-    SYNOD_TRY_ASSIGN(const bool taken, disk.exists(target));
-    if (!taken) {
-      break;
-    }
-  }
+  SYNOD_TRY_ASSIGN(const std::string target, name_aside(disk, directory));
   // The mark comes first and goes last: a move that was interrupted leaves a log that still says
   // that it is damaged, never a shorter one.
   SYNOD_TRY(ports::write_file_atomically(disk, directory + "/" + damaged_mark, ""));

@@ -379,14 +379,7 @@ Checkpoint checkpoint_of(const RebuildPlan& plan) {
 
 Status move_aside(ports::Disk& disk, const std::string& directory,
                   const std::vector<std::string>& names) {
-  std::string target;
-  for (std::uint64_t n = 1;; ++n) {
-    target = fmt::format("{}.damaged-{}", directory, n);
-    SYNOD_TRY_ASSIGN(const bool taken, disk.exists(target));
-    if (!taken) {
-      break;
-    }
-  }
+  SYNOD_TRY_ASSIGN(const std::string target, name_aside(disk, directory));
   SYNOD_TRY(disk.make_directories(target));
   for (const std::string& name : names) {
     SYNOD_TRY(disk.rename(directory + "/" + name, target + "/" + name));

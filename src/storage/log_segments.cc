@@ -8,6 +8,16 @@
 
 namespace synod::storage {
 
+Result<std::string> name_aside(ports::Disk& disk, const std::string& directory) {
+  for (std::uint64_t n = 1;; ++n) {
+    std::string name = fmt::format("{}.damaged-{}", directory, n);
+    SYNOD_TRY_ASSIGN(const bool taken, disk.exists(name));
+    if (!taken) {
+      return name;
+    }
+  }
+}
+
 Status Log::Impl::start_segment(std::uint64_t generation) {
   const std::string name = path(segment_name(generation));
   std::unique_ptr<ports::File> file;
