@@ -139,11 +139,12 @@ class Faults {
 
   // faults_aimed.cc
   void depose();
-  void await_successor(SimMachine& old, Instant until);
+  using OnSuccessor = std::function<void(SimMachine& successor)>;
+  // Looks every `interval` whether another one leads; heals `old` if none does before `until`.
+  void await_successor(SimMachine& old, Duration interval, Instant until, OnSuccessor then);
   void end_successor(SimMachine& old, SimMachine& successor);
   void shuffle_disks();
   void usurp();
-  void await_usurped(SimMachine& old, Instant until);
   void restore_middle(SimMachine& old, SimMachine& successor);
   void amnesia();
   void amnesia_strikes(SimMachine& away, SimMachine& wiped);

@@ -48,11 +48,15 @@ void Faults::depose() {
   deposing_ = true;
   world_.note("depose " + machine->name());
   cut_off(*machine);
-  await_successor(*machine, world_.now() + successor_max);
+  await_successor(
+      *machine, look_again, world_.now() + successor_max, [this, machine](SimMachine& successor) {
+        world_.after(draw_span(Duration::millis(400)),
+                     [this, machine, &successor] { end_successor(*machine, successor); });
+      });
 }
 
-void Faults::await_successor(SimMachine& old, Instant until) {
-  world_.after(look_again, [this, &old, until] {
+void Faults::await_successor(SimMachine& old, Duration interval, Instant until, OnSuccessor then) {
+  world_.after(interval, [this, &old, interval, until, then] {
     if (calm_) {
       deposing_ = false;
       return;
@@ -60,13 +64,12 @@ void Faults::await_successor(SimMachine& old, Instant until) {
     for (SimMachine* machine : targets_) {
       const SimProcess* running = process(*machine);
       if (machine != &old && running != nullptr && leads_(*running)) {
-        world_.after(draw_span(Duration::millis(400)),
-                     [this, &old, machine] { end_successor(old, *machine); });
+        then(*machine);
         return;
       }
     }
     if (world_.now() < until) {
-      await_successor(old, until);
+      await_successor(old, interval, until, then);
     } else {
       deposing_ = false;
       heal(old);
@@ -107,29 +110,8 @@ void Faults::usurp() {
   deposing_ = true;
   world_.note("usurp " + machine->name());
   cut_off(*machine);
-  await_usurped(*machine, world_.now() + successor_max);
-}
-
-void Faults::await_usurped(SimMachine& old, Instant until) {
-  world_.after(Duration::micros(200), [this, &old, until] {
-    if (calm_) {
-      deposing_ = false;
-      return;
-    }
-    for (SimMachine* machine : targets_) {
-      const SimProcess* running = process(*machine);
-      if (machine != &old && running != nullptr && leads_(*running)) {
-        restore_middle(old, *machine);
-        return;
-      }
-    }
-    if (world_.now() < until) {
-      await_usurped(old, until);
-    } else {
-      deposing_ = false;
-      heal(old);
-    }
-  });
+  await_successor(*machine, Duration::micros(200), world_.now() + successor_max,
+                  [this, machine](SimMachine& successor) { restore_middle(*machine, successor); });
 }
 
 void Faults::restore_middle(SimMachine& old, SimMachine& successor) {
