@@ -352,6 +352,7 @@ void Engine::update_view() {
   for (const paxos::Member& member : core_->membership().members()) {
     view.voters += member.observer ? 0 : 1;
   }
+  view.votes = core_->membership().votes(options_.self, core_->identity().incarnation);
   const paxos::Core::Followers followers = core_->followers();
   view.followers = static_cast<std::uint32_t>(followers.following);
   view.synced_followers = static_cast<std::uint32_t>(followers.synced);

@@ -147,6 +147,7 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   add("synod_server_id", options.self.value());
   add("synod_leader", c.leader.value());
   add("synod_serving", c.serving ? 1 : 0);
+  add("synod_votes", c.votes ? 1 : 0);
   add("synod_digest", fmt::format("{:016x}", facts.digest));
   add("synod_slot_applied", c.applied.value());
   add("synod_slot_last", c.last.value());

@@ -29,6 +29,7 @@ struct ClusterView {
   Slot applied;
   Slot last;
   std::uint32_t voters = 0;
+  bool votes = false;           // this replica counts for a quorum
   std::uint32_t followers = 0;  // a leader's: members that follow it
   std::uint32_t synced_followers =
       0;  // a leader's: of those, the ones that have all that is chosen

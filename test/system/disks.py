@@ -58,7 +58,10 @@ class Server:
         return dict(line.split('\t', 1) for line in lines if '\t' in line)
 
     def serves(self):
-        return self.mntr().get('synod_serving', self.mntr().get('zk_synod_serving')) == '1'
+        return self.mntr().get('zk_synod_serving') == '1'
+
+    def votes(self):
+        return self.mntr().get('zk_synod_votes') == '1'
 
     def data(self, what, *flags):
         return subprocess.run([self.synod, 'data', what, '--dir', self.directory, *flags], capture_output=True,
@@ -146,7 +149,7 @@ class Scene:
 
     def a_flipped_bit(self):
         second = self.servers[1]
-        time.sleep(0.3)  # the witness of the last group is written when it is quiet
+        self.digests_agree()
         second.kill()
         number = self.written - 3
         demand(spoil(second, self.data(number)) > 0, 'nothing to spoil')
@@ -201,7 +204,7 @@ class Scene:
         self.wait()
         self.check(first)
         # It votes again once the log says so: then the others may go one at a time.
-        time.sleep(1.5)
+        wait_for('the wiped server votes again', first.votes, timeout=40)
         self.servers[2].kill()
         self.write(10, self.servers[0], self.servers[1])
         self.servers[2].start()
