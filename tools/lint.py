@@ -97,7 +97,7 @@ class Lint:
                 self.find(path, 1, 'layers', 'lies in a folder that tools/layers.txt does not know')
             if folder:
                 self.check_includes(path, folder, lines)
-                if not path.endswith('_test.cc'):
+                if not is_test(path):
                     self.check_banned(path, folder, lines)
         for folder in sorted(folders):
             self.check_readme(folder)
@@ -126,10 +126,10 @@ class Lint:
             self.find(path, count, 'size', f'{count} lines, at most {LINES_MAX}')
         for number, line in enumerate(lines, 1):
             # A URL or an include cannot be broken; neither can a golden byte string in a test.
-            if len(line) > COLUMNS_MAX and '://' not in line and not path.endswith('_test.cc') \
+            if len(line) > COLUMNS_MAX and '://' not in line and not is_test(path) \
                     and not line.lstrip().startswith(('#include', 'R"')):
                 self.find(path, number, 'size', f'{len(line)} columns, at most {COLUMNS_MAX}')
-        if not path.endswith('_test.cc') and ('functions', path) not in self.allow:
+        if not is_test(path) and ('functions', path) not in self.allow:
             for name, start, length in functions(lines):
                 if length > FUNCTION_LINES_MAX:
                     self.find(path, start, 'size', f'{name} has {length} lines, at most {FUNCTION_LINES_MAX}')
@@ -141,7 +141,7 @@ class Lint:
 
     def check_includes(self, path, folder, lines):
         allowed = self.arrows[folder]
-        test = path.endswith('_test.cc')
+        test = is_test(path)
         for number, line in enumerate(lines, 1):
             match = INCLUDE.match(line)
             if match and not test:
@@ -238,6 +238,10 @@ class Lint:
                 if folder == 'base' and match.group(1) == 'check.cc.o':
                     continue
                 self.find(archive, 0, 'objects', f'{match.group(1)} of pure folder {folder} wants {match.group(2)}')
+
+
+def is_test(path):
+    return path.endswith(('_test.cc', '_test.h'))
 
 
 def functions(lines):
