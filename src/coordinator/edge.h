@@ -31,6 +31,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fifo.h"
 #include "coordinator/edge_options.h"
 #include "coordinator/messages.h"
 #include "coordinator/shared.h"
@@ -106,8 +107,12 @@ class Edge {
   void unbind(SessionId session, ConnectionId connection);
   // Its requests at the head can go on once the inbox is done with.
   void make_ready(ConnectionId connection) { ready_.push_back(connection); }
+  // Goes on with what it has begun, in another turn.
+  void run_later(ConnectionId connection);
   // Has output to be handed to its stream. Once until its flush().
   void mark_dirty(ConnectionId connection) { dirty_.push_back(connection); }
+  // Has events and no reply: others' replies go first, and of many such a few in each turn.
+  void mark_told(ConnectionId connection) { told_.push_back(connection); }
   void submit_later() { resubmit_soon_ = true; }
   // Its stream has ended. The connection is destroyed on the next turn.
   void remove(ConnectionId connection);
@@ -116,6 +121,7 @@ class Edge {
 
  private:
   void pump();
+  void flush_told();
   void process_inbox(std::vector<InboxItem>& items);
   void process(const Applied& item);
   void process(const Fired& item);
@@ -145,10 +151,12 @@ class Edge {
   std::map<std::string, std::uint32_t> per_address_;
   std::map<std::uint64_t, ConnectionId> openings_;  // by nonce
   std::map<std::uint64_t, ConnectionId> tickets_;
-  std::deque<InboxItem> todo_;  // came while others were dealt with
+  std::deque<InboxItem> deferred_;  // came while others were dealt with
   std::vector<InboxItem> spare_items_;
   std::vector<ConnectionId> ready_;
   std::vector<ConnectionId> dirty_;
+  Fifo<ConnectionId> told_;
+  bool telling_later_ = false;
   std::vector<SessionId> touched_;  // since the last Touch was sent
   std::uint64_t touch_number_ = 1;
   Instant turn_;

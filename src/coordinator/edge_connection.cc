@@ -87,10 +87,24 @@ void EdgeConnection::mark_dirty() {
   }
 }
 
+void EdgeConnection::put_event(ByteView frame) {
+  out_.append(frame);
+  if (!dirty_ && !std::exchange(told_, true)) {
+    edge_.mark_told(id_);
+  }
+}
+
 void EdgeConnection::touch() {
   if (touched_ != edge_.touch_number()) {
     touched_ = edge_.touch_number();
     edge_.touch(session_);
+  }
+}
+
+void EdgeConnection::flush_events() {
+  told_ = false;
+  if (!dirty_) {
+    flush();
   }
 }
 
@@ -113,6 +127,9 @@ bool EdgeConnection::must_wait() const {
 
 void EdgeConnection::run() {
   while (phase_ != Phase::closing) {
+    if (restore_ != nullptr) {
+      return;  // run_later() is called for the rest
+    }
     advance();
     if (phase_ == Phase::closing || (phase_ == Phase::fresh && answer_four_letter_word())) {
       return;
@@ -136,6 +153,13 @@ void EdgeConnection::run() {
     }
     take_frame(*frame);
   }
+}
+
+void EdgeConnection::go_on() {
+  if (restore_ != nullptr) {
+    restore_some();
+  }
+  run();
 }
 
 void EdgeConnection::take_frame(ByteView frame) {
@@ -194,7 +218,7 @@ void EdgeConnection::push_write(const zkwire::RequestHeader& header, zkwire::OpC
 }
 
 void EdgeConnection::advance() {
-  while (!pending_.empty() && phase_ == Phase::open) {
+  while (!pending_.empty() && phase_ == Phase::open && restore_ == nullptr) {
     Pending& head = pending_.front();
     if (head.kind == Pending::Kind::write || head.kind == Pending::Kind::sync) {
       break;
@@ -353,7 +377,7 @@ void EdgeConnection::deliver(const znode::Trigger& trigger, const Bytes& frame) 
     late_.append(frame);
     mark_dirty();
   } else {
-    put(frame);
+    put_event(frame);
   }
   ++sent_;
   ++edge_.stats().sent;

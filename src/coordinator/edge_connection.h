@@ -34,8 +34,11 @@ class EdgeConnection final : public ports::StreamHandler {
   // --- from the Edge
   void start();
   void run();
+  // The next part of what run_later() was asked for.
+  void go_on();
   // Hands gathered output to the stream.
   void flush();
+  void flush_events();  // unless flush() is still to come
   void opened(const znode::Outcome& outcome);
   void complete(const Applied& item);
   void synced(const Synced& item);
@@ -81,6 +84,13 @@ class EdgeConnection final : public ports::StreamHandler {
     Bytes command;
   };
 
+  // A setWatches under way: a part of it in each turn, and nothing behind it meanwhile.
+  struct Restore {
+    std::int32_t xid = 0;
+    zkwire::SetWatchesRequest request;
+    std::size_t done = 0;  // watches
+  };
+
   std::size_t writes_due() const;
   void answer_sync(const Pending& done);
 
@@ -103,10 +113,14 @@ class EdgeConnection final : public ports::StreamHandler {
                   const zkwire::Reply& reply, bool close_after);
   void advance();
   void run_read(const zkwire::RequestHeader& header, ByteView body);
+  void restore_some();
+  void reply_now(std::int32_t xid, std::int64_t zxid, zkwire::Code code,
+                 const zkwire::Reply& reply);
   bool run_plain_read(const zkwire::RequestHeader& header, ByteView body);
   void send_sync(std::uint64_t ticket);
   bool must_wait() const;
   void put(ByteView frame);
+  void put_event(ByteView frame);
   void mark_dirty();
   void touch();
   void sent_reply(Instant since);
@@ -121,7 +135,8 @@ class EdgeConnection final : public ports::StreamHandler {
   Bytes late_;  // planted: events that wait behind the replies
   Phase phase_ = Phase::fresh;
   bool paused_ = false;
-  bool dirty_ = false;
+  bool dirty_ = false;  // stands in the edge's list of those with replies
+  bool told_ = false;   // stands in the edge's queue of those with events
   bool mirrors_read_only_ = false;
 
   SessionId session_;
@@ -137,7 +152,8 @@ class EdgeConnection final : public ports::StreamHandler {
 
   Fifo<Pending> pending_;
   std::size_t pending_reads_ = 0;  // deferred, sync and synced: writes behind the first one wait
-  Fifo<Write> writes_;             // unanswered, by sequence
+  std::unique_ptr<Restore> restore_;
+  Fifo<Write> writes_;  // unanswered, by sequence
   std::size_t write_bytes_ = 0;
   Sequence next_sequence_{1};
   Sequence submitted_;  // the last one that was handed to the engine since the path is what it is

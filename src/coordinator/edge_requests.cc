@@ -15,6 +15,8 @@ using zkwire::OpCode;
 using znode::ReadResult;
 using znode::WatchTable;
 
+// A quarter of a millisecond's work: then others have their turn.
+constexpr std::size_t restored_in_a_turn = 256;
 // Bounds what one connection can make every write of its carry.
 constexpr std::size_t identities_max = 64;
 
@@ -42,8 +44,15 @@ struct ReadContext {
   Edge::ConnectionId connection;
   SessionId session;
   const std::vector<zkwire::Id>& identities;
-  PlantedBug planted;
-  Bytes events;  // frames that come before the reply
+};
+
+// Watches of an earlier connection, set again here.
+struct Restoration {
+  const znode::Tree& tree;
+  WatchTable& watches;
+  Edge::ConnectionId connection;
+  std::int64_t relative_zxid;  // what the client has seen
+  Bytes events;                // frames of what has happened since: they come before the reply
 };
 
 ReadResult failed(Code code) { return {code, zkwire::EmptyReply{}}; }
@@ -74,51 +83,68 @@ ReadResult read_path_watch(ReadContext& context, OpCode op,
   return result;
 }
 
-void catch_up(ReadContext& context, zkwire::EventType type, const std::string& path) {
+void catch_up(Restoration& r, zkwire::EventType type, const std::string& path) {
   constexpr std::int64_t no_zxid = -1;
-  context.events += zkwire::frame(
+  r.events += zkwire::frame(
       zkwire::encode_event(no_zxid, {type, zkwire::KeeperState::sync_connected, path}));
 }
 
-ReadResult set_watches(ReadContext& context, zkwire::SetWatchesRequest request) {
-  const znode::Tree& tree = context.state.tree();
-  if (context.planted == PlantedBug::watch_lost_on_reconnect) {
-    request.relative_zxid = std::numeric_limits<std::int64_t>::max();
+void restore_data_watch(Restoration& r, const std::string& path) {
+  const znode::Node* node = r.tree.find(path);
+  if (node == nullptr) {
+    catch_up(r, zkwire::EventType::node_deleted, path);
+  } else if (node->mzxid > r.relative_zxid) {
+    catch_up(r, zkwire::EventType::node_data_changed, path);
+  } else {
+    r.watches.add(WatchTable::Kind::data, path, r.connection);
   }
-  for (const std::string& path : request.data_watches) {
-    const znode::Node* node = tree.find(path);
-    if (node == nullptr) {
-      catch_up(context, zkwire::EventType::node_deleted, path);
-    } else if (node->mzxid > request.relative_zxid) {
-      catch_up(context, zkwire::EventType::node_data_changed, path);
-    } else {
-      watch(context, WatchTable::Kind::data, path);
-    }
+}
+
+void restore_exist_watch(Restoration& r, const std::string& path) {
+  if (r.tree.find(path) != nullptr) {
+    catch_up(r, zkwire::EventType::node_created, path);
+  } else {
+    r.watches.add(WatchTable::Kind::data, path, r.connection);
   }
-  for (const std::string& path : request.exist_watches) {
-    if (tree.find(path) != nullptr) {
-      catch_up(context, zkwire::EventType::node_created, path);
-    } else {
-      watch(context, WatchTable::Kind::data, path);
-    }
+}
+
+void restore_child_watch(Restoration& r, const std::string& path) {
+  const znode::Node* node = r.tree.find(path);
+  if (node == nullptr) {
+    catch_up(r, zkwire::EventType::node_deleted, path);
+  } else if (node->pzxid() > r.relative_zxid) {
+    catch_up(r, zkwire::EventType::node_children_changed, path);
+  } else {
+    r.watches.add(WatchTable::Kind::child, path, r.connection);
   }
-  for (const std::string& path : request.child_watches) {
-    const znode::Node* node = tree.find(path);
-    if (node == nullptr) {
-      catch_up(context, zkwire::EventType::node_deleted, path);
-    } else if (node->pzxid() > request.relative_zxid) {
-      catch_up(context, zkwire::EventType::node_children_changed, path);
-    } else {
-      watch(context, WatchTable::Kind::child, path);
-    }
+}
+
+std::size_t watches_in(const zkwire::SetWatchesRequest& q) {
+  return q.data_watches.size() + q.exist_watches.size() + q.child_watches.size() +
+         q.persistent_watches.size() + q.persistent_recursive_watches.size();
+}
+
+// The watch that is number `at` of all lists: set, or told at once if what it waits for has
+// happened.
+void restore_watch(Restoration& r, const zkwire::SetWatchesRequest& q, std::size_t at) {
+  if (at < q.data_watches.size()) {
+    return restore_data_watch(r, q.data_watches[at]);
   }
-  for (const std::string& path : request.persistent_watches) {
-    watch(context, WatchTable::Kind::persistent, path);
+  at -= q.data_watches.size();
+  if (at < q.exist_watches.size()) {
+    return restore_exist_watch(r, q.exist_watches[at]);
   }
-  for (const std::string& path : request.persistent_recursive_watches) {
-    watch(context, WatchTable::Kind::persistent_recursive, path);
+  at -= q.exist_watches.size();
+  if (at < q.child_watches.size()) {
+    return restore_child_watch(r, q.child_watches[at]);
   }
-  return {};
+  at -= q.child_watches.size();
+  if (at < q.persistent_watches.size()) {
+    return r.watches.add(WatchTable::Kind::persistent, q.persistent_watches[at], r.connection);
+  }
+  at -= q.persistent_watches.size();
+  r.watches.add(WatchTable::Kind::persistent_recursive, q.persistent_recursive_watches[at],
+                r.connection);
 }
 
 ReadResult change_watches(ReadContext& context, OpCode op,
@@ -171,9 +197,6 @@ ReadResult read(ReadContext& context, OpCode op, const zkwire::Request& request)
                              std::get<zkwire::PathRequest>(request).path);
     case OpCode::multi_read:
       return read_multi(context.state, std::get<zkwire::MultiReadRequest>(request), context.reader);
-    case OpCode::set_watches:
-    case OpCode::set_watches2:
-      return set_watches(context, std::get<zkwire::SetWatchesRequest>(request));
     case OpCode::add_watch:
     case OpCode::check_watches:
     case OpCode::remove_watches:
@@ -311,8 +334,14 @@ void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body
     return;
   }
   const auto op = static_cast<OpCode>(header.type);
-  const Result<zkwire::Request> request = zkwire::decode_request_body(op, body);
-  Bytes events;
+  Result<zkwire::Request> request = zkwire::decode_request_body(op, body);
+  if (request.ok() && (op == OpCode::set_watches || op == OpCode::set_watches2)) {
+    restore_ = std::make_unique<Restore>();
+    restore_->xid = header.xid;
+    restore_->request = std::move(std::get<zkwire::SetWatchesRequest>(request.value()));
+    restore_some();
+    return;
+  }
   ReadResult result = failed(Code::marshalling_error);
   std::int64_t zxid = 0;
   edge_.with_state([&](const znode::State& state) {
@@ -321,26 +350,58 @@ void EdgeConnection::run_read(const zkwire::RequestHeader& header, ByteView body
     }
     zxid = state.last_zxid().value();
     if (request.ok()) {
-      ReadContext context{state,
-                          {identities_, edge_.switches()},
-                          edge_.watches(),
-                          id_,
-                          session_,
-                          identities_,
-                          edge_.options().planted,
-                          {}};
+      ReadContext context{
+          state, {identities_, edge_.switches()}, edge_.watches(), id_, session_, identities_};
       result = read(context, op, request.value());
-      events = std::move(context.events);
     }
   });
+  if (phase_ == Phase::open) {
+    // Clients find pings by this number, whatever they sent.
+    reply_now(op == OpCode::ping ? zkwire::xid_ping : header.xid, zxid, result.code, result.reply);
+  }
+}
+
+void EdgeConnection::reply_now(std::int32_t xid, std::int64_t zxid, Code code,
+                               const zkwire::Reply& reply) {
+  last_zxid_ = zxid;
+  mark_dirty();
+  zkwire::append_reply(out_, {xid, zxid, static_cast<std::int32_t>(code)}, reply);
+}
+
+// Each watch by itself is set, or found to have happened, in one state. Between two turns the state
+// may change: what is set already fires as usual.
+void EdgeConnection::restore_some() {
+  const zkwire::SetWatchesRequest& request = restore_->request;
+  const std::size_t total = watches_in(request);
+  const std::int64_t seen = edge_.options().planted == PlantedBug::watch_lost_on_reconnect
+                                ? std::numeric_limits<std::int64_t>::max()
+                                : request.relative_zxid;
+  Bytes events;
+  std::int64_t zxid = 0;
+  edge_.with_state([&](const znode::State& state) {
+    if (phase_ != Phase::open) {
+      return;
+    }
+    zxid = state.last_zxid().value();
+    Restoration restoration{state.tree(), edge_.watches(), id_, seen, {}};
+    const std::size_t end = std::min(restore_->done + restored_in_a_turn, total);
+    for (; restore_->done < end; ++restore_->done) {
+      restore_watch(restoration, request, restore_->done);
+    }
+    events = std::move(restoration.events);
+  });
   if (phase_ != Phase::open) {
+    restore_.reset();
     return;
   }
-  last_zxid_ = zxid;
-  // Clients find pings and watch restorations by these numbers, whatever they sent.
-  const std::int32_t xid = op == OpCode::ping ? zkwire::xid_ping : header.xid;
   put(events);
-  zkwire::append_reply(out_, {xid, zxid, static_cast<std::int32_t>(result.code)}, result.reply);
+  if (restore_->done < total) {
+    edge_.run_later(id_);
+    return;
+  }
+  const std::int32_t xid = restore_->xid;
+  restore_.reset();
+  reply_now(xid, zxid, Code::ok, zkwire::EmptyReply{});
 }
 
 }  // namespace synod::coordinator
