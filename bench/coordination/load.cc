@@ -14,7 +14,7 @@
 namespace synod::bench {
 namespace {
 
-constexpr int session_timeout_ms = 30'000;
+constexpr int session_timeout_ms = 40'000;
 constexpr std::int64_t second = 1'000'000'000;
 constexpr std::int64_t drain_max = 20 * second;
 
@@ -197,16 +197,38 @@ Outcome run_load(const std::vector<int>& ports, const Load& load,
   return Runner(ports, load).run(at_begin, at_end);
 }
 
+std::string open_sessions(Session::Shared& shared, const std::vector<int>& ports, int count,
+                          std::vector<std::unique_ptr<Session>>& sessions) {
+  // So many wait for their answer together: one at a time, the first would expire before the last
+  // is open.
+  constexpr std::size_t together = 40;
+  for (int i = 0; i < count; ++i) {
+    const auto server = static_cast<std::size_t>(i) % ports.size();
+    sessions.push_back(std::make_unique<Session>(shared, i));
+    if (std::string error = sessions.back()->begin_open(ports[server], session_timeout_ms);
+        !error.empty()) {
+      return error;
+    }
+    const std::size_t begun = sessions.size();
+    const bool last = i + 1 == count;
+    if (begun % together != 0 && !last) {
+      continue;
+    }
+    for (std::size_t at = (begun - 1) / together * together; at < begun; ++at) {
+      if (std::string error = sessions[at]->end_open(); !error.empty()) {
+        return error;
+      }
+    }
+  }
+  return {};
+}
+
 std::string hold_sessions(const std::vector<int>& ports, int sessions,
                           const std::function<void()>& while_open) {
   Session::Shared shared;
   std::vector<std::unique_ptr<Session>> open;
-  for (int i = 0; i < sessions; ++i) {
-    open.push_back(std::make_unique<Session>(shared, i));
-    const auto server = static_cast<std::size_t>(i) % ports.size();
-    if (std::string error = open.back()->open(ports[server], session_timeout_ms); !error.empty()) {
-      return error;
-    }
+  if (std::string error = open_sessions(shared, ports, sessions, open); !error.empty()) {
+    return error;
   }
   while_open();
   return {};

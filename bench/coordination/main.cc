@@ -11,6 +11,7 @@
 #include "bench/coordination/figures.h"
 #include "bench/coordination/footprint.h"
 #include "bench/coordination/stop.h"
+#include "bench/coordination/watches.h"
 
 namespace synod::bench {
 namespace {
@@ -33,6 +34,7 @@ the others' beside both, latencies over all rounds. All servers flush before the
   --warm=X              seconds of load before the first round (10; quick: 4)
   --rate=N              an open loop of so many operations a second
   --footprint           not speed: start, idle CPU, memory of sessions and of znodes
+  --watches             not speed: fan-out, memory and restoring of watches
   --synod=FILE          (build/synod)
   --directory=DIR       where the servers keep their files ($TMPDIR or /tmp)
   --tsv=FILE            the figures, a line for each point and system
@@ -41,6 +43,7 @@ the others' beside both, latencies over all rounds. All servers flush before the
 struct Options {
   bool quick = false;
   bool footprint = false;
+  bool watches = false;
   std::vector<std::string> systems{"synod", "zookeeper", "do-nothing"};
   std::vector<std::string> servers{"1", "3"};
   std::vector<std::string> works;
@@ -97,6 +100,8 @@ void set_option(Options& options, const std::string& name, const std::string& va
     options.tsv = value;
   } else if (name == "--footprint") {
     options.footprint = true;
+  } else if (name == "--watches") {
+    options.watches = true;
   } else if (name != "--quick") {
     throw std::invalid_argument("unknown option " + name);
   }
@@ -181,6 +186,10 @@ class Bench {
       footprint();
       return 0;
     }
+    if (options_.watches) {
+      watches();
+      return 0;
+    }
     for (const std::string& count : options_.servers) {
       if (!stopped()) {
         run_ensembles(std::stoi(count));
@@ -190,18 +199,34 @@ class Bench {
   }
 
  private:
-  void footprint() {
+  std::vector<Kind> coordinators() const {
     std::vector<Kind> kinds;
     for (const Kind kind : {Kind::synod, Kind::zookeeper}) {
       if (contains(options_.systems, to_string(kind))) {
         kinds.push_back(kind);
       }
     }
+    return kinds;
+  }
+
+  void watches() {
+    WatchesOptions what;
+    what.rounds = options_.rounds;
+    if (options_.quick) {
+      what.fan_out_sessions = 1'000;
+      what.shared_paths = 100;
+      what.restored_paths = 10'000;
+    }
+    print_watches(coordinators(), what, [this](Kind kind) { return launch(kind, 1); });
+  }
+
+  void footprint() {
     FootprintOptions what;
     if (options_.quick) {
       what = {5, 2'000, 100'000};
     }
-    print_footprint(kinds, what, [this](Kind kind, int count) { return launch(kind, count); });
+    print_footprint(coordinators(), what,
+                    [this](Kind kind, int count) { return launch(kind, count); });
   }
 
   std::unique_ptr<Servers> launch(Kind kind, int count) {

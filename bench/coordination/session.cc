@@ -65,6 +65,11 @@ std::string Session::read_exactly(char* into, std::size_t size) {
 }
 
 std::string Session::open(int port, int timeout_ms) {
+  std::string error = begin_open(port, timeout_ms);
+  return error.empty() ? end_open() : error;
+}
+
+std::string Session::begin_open(int port, int timeout_ms) {
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in at{};
   at.sin_family = AF_INET;
@@ -89,6 +94,10 @@ std::string Session::open(int port, int timeout_ms) {
   if (::send(fd_, hello.data(), hello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(hello.size())) {
     return "cannot send";
   }
+  return {};
+}
+
+std::string Session::end_open() {
   std::array<char, 4> length{};
   if (std::string error = read_exactly(length.data(), length.size()); !error.empty()) {
     return error;
@@ -98,6 +107,11 @@ std::string Session::open(int port, int timeout_ms) {
 }
 
 std::string Session::call(const std::string& frames, int replies) {
+  std::string error = send_frames(frames);
+  return error.empty() ? await_replies(replies) : error;
+}
+
+std::string Session::send_frames(const std::string& frames) {
   std::size_t sent = 0;
   while (sent < frames.size()) {
     pollfd wait{fd_, POLLOUT, 0};
@@ -108,6 +122,10 @@ std::string Session::call(const std::string& frames, int replies) {
     }
     sent += part > 0 ? static_cast<std::size_t>(part) : 0;
   }
+  return {};
+}
+
+std::string Session::await_replies(int replies) {
   std::string body;
   for (int i = 0; i < replies; ++i) {
     std::array<char, 4> length{};

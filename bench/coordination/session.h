@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,16 @@ class Session {
 
   // Blocking: connects and opens the session. Empty if it went well.
   std::string open(int port, int timeout_ms);
+  // In two steps, for many at once: the request is sent; the answer is there.
+  std::string begin_open(int port, int timeout_ms);
+  std::string end_open();
   // Blocking: closes the session, so that its ephemerals go.
   void close_session();
   // Sends prepared frames and waits for that many replies (blocking); errors are counted.
   std::string call(const std::string& frames, int replies);
+  // The two halves of it.
+  std::string send_frames(const std::string& frames);
+  std::string await_replies(int replies);
 
   // --- in the loop
   int descriptor() const { return fd_; }
@@ -83,5 +90,9 @@ class Session {
   std::uint64_t made_ = 0;  // create_delete: alternates
   std::vector<std::string> to_remove_;
 };
+
+// Opens that many more sessions, spread over the ports. Precondition: `sessions` is empty.
+std::string open_sessions(Session::Shared& shared, const std::vector<int>& ports, int count,
+                          std::vector<std::unique_ptr<Session>>& sessions);
 
 }  // namespace synod::bench

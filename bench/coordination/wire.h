@@ -21,8 +21,10 @@ inline constexpr std::int32_t get_children = 8;
 inline constexpr std::int32_t ping = 11;
 inline constexpr std::int32_t multi = 14;
 inline constexpr std::int32_t close = -11;
+inline constexpr std::int32_t set_watches = 101;
 }  // namespace op
 inline constexpr std::int32_t ephemeral_sequential = 3;
+inline constexpr std::int32_t xid_set_watches = -8;
 inline constexpr std::size_t reply_header_size = 16;  // xid, zxid, error
 inline constexpr std::size_t stat_size = 68;
 
