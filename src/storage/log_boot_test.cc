@@ -119,6 +119,24 @@ TEST_F(LogBoot, AGroupThatOnlyThePageCacheHasIsDoubted) {
   EXPECT_EQ(doubt(), doubt_unclaimed);
 }
 
+TEST_F(LogBoot, AWholeSegmentThatOnlyThePageCacheHasIsDoubted) {
+  open("monday");
+  vote(11);
+  while (log->segment_count() < 2) {
+    if (log->state().last >= Slot(3)) {
+      disk.faults().drops_write_once_in = 1;
+    }
+    append();
+    ASSERT_LT(log->state().last, Slot(50));
+  }
+  append();
+  disk.faults().drops_write_once_in = 0;
+  const Slot last = log->state().last;
+  open("monday");
+  EXPECT_LT(log->state().last, last);
+  EXPECT_EQ(doubt(), doubt_unclaimed);
+}
+
 TEST_F(LogBoot, ThePlantedBugBelievesEverything) {
   open("monday");
   vote(11);

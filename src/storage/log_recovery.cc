@@ -176,7 +176,7 @@ Result<bool> LogRecovery::end_of_groups(std::size_t position, FileWindow& window
       break;
     }
   }
-  if (is_last && place_.offset > 0 && log_.options.planted != PlantedBug::rolled_back_voter_votes) {
+  if (is_last && any_group_ && log_.options.planted != PlantedBug::rolled_back_voter_votes) {
     // Readers see the next group and the medium does not have it: a flush of it that succeeded
     // lied.
     FileWindow cached(*log_.segments[position].file, false);
