@@ -1,5 +1,7 @@
 #include "paxos/leader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -41,6 +43,14 @@ void Leader::place(const Step& step, Acceptor& acceptor, NodeId peer, const Prom
     progress.adopted = false;
     progress.accepted = Slot(0);
     progress.incarnation = m.incarnation;
+  }
+  const bool lost = m.position.adopted != ballot_ || m.position.last < progress.accepted;
+  if (progress.adopted && lost) {
+    // Only a disk that was put back under its feet, or a message that is late: taught again, and
+    // not counted meanwhile.
+    step.note(fmt::format("node {} has less than it has acknowledged", peer.value()));
+    progress.adopted = false;
+    progress.accepted = Slot(0);
   }
   progress.doubtful = m.doubtful;
   progress.rules = m.rules;
