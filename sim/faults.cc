@@ -10,6 +10,8 @@ namespace {
 
 constexpr Duration short_life = Duration::seconds(3);
 constexpr int exits_max = 6;
+constexpr int sigterm = 15;
+constexpr Duration stop_max = Duration::seconds(5);
 
 }  // namespace
 
@@ -55,6 +57,7 @@ void Faults::start(SimMachine& machine) {
       // One that cannot live with its disk is given another, as it asks for.
       int& exits = exits_[machine.name()];
       exits = world_.now() - since < short_life ? exits + 1 : 1;
+      exits = ended.status()->code == 0 ? 0 : exits;
       if (options_.operator_replaces && exits >= exits_max && replace_disk(machine)) {
         exits = 0;
       }
@@ -117,6 +120,7 @@ void Faults::strike() {
   };
   const Kind kinds[] = {
       {"kill", options_.kill, &Faults::kill},
+      {"stop", options_.stop, &Faults::stop},
       {"power", options_.power, &Faults::power},
       {"power_at_operation", options_.power_at_operation, &Faults::power_at_operation},
       {"power_all", options_.power_all, &Faults::power_all},
@@ -181,6 +185,20 @@ void Faults::kill() {
     running->kill();
     start_later(machine, draw_span(options_.outage_max));
   }
+}
+
+// Told to end, as for a restart; killed if it takes longer than a supervisor waits.
+void Faults::stop() {
+  SimProcess* running = process(draw_target());
+  if (running == nullptr || !running->take_signal(sigterm)) {
+    return;
+  }
+  world_.after(stop_max, [this, &machine = running->machine(), running] {
+    if (process(machine) == running) {
+      running->kill();
+      start_later(machine, draw_span(options_.outage_max));
+    }
+  });
 }
 
 void Faults::power() {

@@ -28,6 +28,7 @@ struct FaultOptions {
   Duration gap_max = Duration::millis(1500);
   // Weights of the kinds; 0 leaves one out.
   std::uint64_t kill = 10;
+  std::uint64_t stop = 8;  // SIGTERM: an orderly end
   std::uint64_t power = 10;
   std::uint64_t power_at_operation = 12;
   std::uint64_t power_all = 3;
@@ -115,6 +116,7 @@ class Faults {
   void start_later(SimMachine& machine, Duration delay);
 
   void kill();
+  void stop();
   void power();
   void power_at_operation();
   void power_all();

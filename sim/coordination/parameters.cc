@@ -14,6 +14,7 @@ struct Kind {
 
 constexpr Kind kinds[] = {
     {"kill", &FaultOptions::kill},
+    {"stop", &FaultOptions::stop},
     {"power", &FaultOptions::power},
     {"at_operation", &FaultOptions::power_at_operation},
     {"all", &FaultOptions::power_all},

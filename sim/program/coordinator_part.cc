@@ -62,7 +62,17 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
     process.main_lane().log().error("node", "failed: {}", to_string(error));
     process.exit(1);
   };
-  return std::make_shared<coordinator::Node>(std::move(ports), std::move(options));
+  auto node = std::make_shared<coordinator::Node>(std::move(ports), std::move(options));
+  // SIGTERM. A second one ends it at once.
+  process.on_signal([&process, told = false](int) mutable {
+    auto* running = process.program<coordinator::Node>();
+    if (running == nullptr || std::exchange(told, true)) {
+      process.exit(1);
+    } else {
+      running->stop([&process] { process.exit(0); });
+    }
+  });
+  return node;
 }
 
 bool coordinator_leads(const SimProcess& process) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -112,7 +113,9 @@ int coordinator_main(const std::vector<std::string>& arguments) {
   });
   machine.run();
   machine.call(*lanes.engine, [&] { node->stop([&] { machine.stop(); }); });
-  machine.run();
+  if (machine.run() != 0) {
+    std::_Exit(exit_failed);  // told again while it stops: at once, as if it were killed
+  }
   return code;
 }
 

@@ -13,6 +13,8 @@ constexpr Duration tick_period = Duration::millis(100);
 constexpr Duration sweep_period = Duration::millis(500);
 // A replica without an ensemble keeps its clients this long: a change of leader takes less.
 constexpr Duration serving_grace = Duration::seconds(3);
+// What is in flight when the process is told to stop is answered within this, or not here.
+constexpr Duration drain_max = Duration::seconds(1);
 
 // Connections that are told of an event in one turn: a quarter of a millisecond's work.
 constexpr std::size_t told_in_a_turn = 64;
@@ -42,6 +44,9 @@ Edge::Edge(ports::Lane& lane, Shared& shared, ports::Sender<EdgeMessage> engine,
 Edge::~Edge() = default;
 
 void Edge::accept(std::unique_ptr<ports::Stream> stream) {
+  if (draining_) {
+    return;  // the stream closes
+  }
   const std::string host = stream->peer().address.host;
   const auto known = per_address_.find(host);
   const std::size_t of_address = known == per_address_.end() ? 0 : known->second;
@@ -81,6 +86,35 @@ void Edge::remove(ConnectionId id) {
   ended_.push_back(std::move(found->second));
   connections_.erase(found);
   lane_.after(Duration(), scope_.wrap([this] { ended_.clear(); }));
+  if (draining_ && connections_.empty()) {
+    end_drain();
+  }
+}
+
+void Edge::drain(std::function<void()> drained) {
+  draining_ = true;
+  drained_ = std::move(drained);
+  if (connections_.empty()) {
+    end_drain();
+    return;
+  }
+  for (const auto& [id, connection] : connections_) {
+    make_ready(id);
+  }
+  lane_.after(drain_max, scope_.wrap([this] {
+    if (drained_) {
+      lane_.log().warning("edge", "{} connections are cut: not answered within {} ms",
+                          connections_.size(), drain_max.millis());
+      end_drain();
+    }
+  }));
+  pump();
+}
+
+void Edge::end_drain() {
+  if (drained_) {
+    lane_.after(Duration(), scope_.wrap(std::exchange(drained_, nullptr)));
+  }
 }
 
 EdgeConnection* Edge::find(ConnectionId id) {

@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,9 +71,14 @@ class Edge {
   void accept(std::unique_ptr<ports::Stream> stream);
   // The inbox has something.
   void wake();
+  // This process is told to stop: nothing more is read or accepted, what was read is answered, and
+  // each connection is closed behind its last answer: to its client that is the word to go
+  // elsewhere. Calls back when none is left, or after drain_max.
+  void drain(std::function<void()> drained);
 
   const EdgeStats& stats() const { return stats_; }
   std::size_t connections() const { return connections_.size(); }
+  bool draining() const { return draining_; }
 
   // --- for connections (edge_connection.h)
   ports::Lane& lane() { return lane_; }
@@ -133,6 +139,7 @@ class Edge {
   void resubmit();
   void send_touches();
   void sweep(Instant now);
+  void end_drain();
   ClusterView view();
   EdgeConnection* find(ConnectionId id);
   EdgeConnection* find_session(SessionId session);
@@ -167,6 +174,8 @@ class Edge {
   bool pumping_ = false;
   bool processing_ = false;
   bool serving_ = false;
+  bool draining_ = false;
+  std::function<void()> drained_;
   Instant not_serving_since_;
   Instant touched_at_;
   Instant swept_at_;

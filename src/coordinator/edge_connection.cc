@@ -145,6 +145,8 @@ void EdgeConnection::run() {
     if (!frame.has_value()) {
       if (frames_.bad()) {
         close("a frame has an impossible length");
+      } else if (edge_.draining()) {
+        leave();
       } else if (paused_) {
         paused_ = false;
         stream_->resume_reading();
@@ -160,6 +162,15 @@ void EdgeConnection::go_on() {
     restore_some();
   }
   run();
+}
+
+// The server stops, and everything that was read has been taken.
+void EdgeConnection::leave() {
+  if (pending_.empty()) {
+    close("this server stops");
+  } else if (!std::exchange(paused_, true)) {
+    stream_->pause_reading();
+  }
 }
 
 void EdgeConnection::take_frame(ByteView frame) {

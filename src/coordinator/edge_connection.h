@@ -102,6 +102,7 @@ class EdgeConnection final : public ports::StreamHandler {
   void refuse();
 
   // --- requests
+  void leave();
   void take_frame(ByteView frame);
   void take_request(const zkwire::RequestHeader& header, ByteView body);
   void take_write(const zkwire::RequestHeader& header, ByteView body);

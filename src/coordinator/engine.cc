@@ -14,6 +14,8 @@ namespace {
 
 constexpr Duration journal_retry_delay = Duration::millis(1);
 constexpr Duration view_interval = Duration::millis(50);
+// A leader that is told to stop waits so long for another one to be there.
+constexpr Duration leave_max = Duration::seconds(1);
 
 template <typename T>
 std::string text_of(const T& value) {
@@ -142,6 +144,9 @@ void Engine::perform(paxos::RoleChanged&& e) {
   if (e.serving) {
     lead_on();
   }
+  if (e.leader != NodeId() && !leads) {
+    end_leave();
+  }
   update_view();
 }
 
@@ -251,6 +256,28 @@ void Engine::hand_over(const char* why) {
   if (role_.role == paxos::Role::leader) {
     lane_.log().warning("engine", "hands over: {}", why);
     step(paxos::HandOver{lane_.now()});
+  }
+}
+
+void Engine::leave(std::function<void()> left) {
+  left_ = std::move(left);
+  const bool others = phase_ == Phase::running && core_->followers().following > 0;
+  if (role_.role != paxos::Role::leader || !others) {
+    end_leave();
+    return;
+  }
+  lane_.after(leave_max, scope_.wrap([this] {
+    if (left_) {
+      lane_.log().warning("engine", "nobody took over within {} ms", leave_max.millis());
+      end_leave();
+    }
+  }));
+  hand_over("it is told to stop");
+}
+
+void Engine::end_leave() {
+  if (left_) {
+    lane_.after(Duration(), scope_.wrap(std::exchange(left_, nullptr)));
   }
 }
 

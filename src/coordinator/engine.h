@@ -81,6 +81,10 @@ class Engine {
 
   void on(EdgeMessage message);
   void on(JournalReport report);
+  // This process is told to stop: if it leads, the follower that has most of the log shall. Calls
+  // back once another leader is followed here, or none could be had in time; at once if this one
+  // does not lead. It goes on to serve until then, and after it.
+  void leave(std::function<void()> left);
 
   // For tests and checkers: nullptr until recovered.
   const paxos::Core* core() const { return core_.has_value() ? &*core_ : nullptr; }
@@ -153,6 +157,7 @@ class Engine {
   void snapshot_if_due(Slot slot);
   void fail(const Error& error);
   void hand_over(const char* why);
+  void end_leave();
   void update_view();
 
   // --- the leader's service (engine_serve.cc)
@@ -210,7 +215,8 @@ class Engine {
   Recent flushes_;
   DiskWatch disk_watch_;
   bool disk_full_ = false;
-  std::string rot_;  // found last by scrubbing
+  std::string rot_;             // found last by scrubbing
+  std::function<void()> left_;  // told to stop: who waits for another leader
 
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;

@@ -391,6 +391,23 @@ void Journal::Impl::fill_later(Duration delay) {
   }));
 }
 
+void Journal::Impl::finish(Slot chosen) {
+  if (!opened_ || failed_ || full_) {
+    return;
+  }
+  if (chosen > log_->state().chosen && chosen <= log_->state().last) {
+    log_->append(storage::Chosen{chosen});
+  }
+  Status written = log_->flush();
+  if (written.ok()) {
+    written = log_->flush_witness();
+  }
+  if (!written.ok()) {
+    lane_.log().warning("journal", "no witness behind the last group: {}",
+                        to_string(written.error()));
+  }
+}
+
 // --- the face
 
 Journal::Journal(ports::Lane& lane, ports::Disk& disk, JournalOptions options,
@@ -401,5 +418,6 @@ Journal::~Journal() = default;
 ports::Sender<JournalCommand> Journal::commands() { return impl_->commands(); }
 
 void Journal::on(JournalCommand command) { impl_->take(std::move(command)); }
+void Journal::finish(Slot chosen) { impl_->finish(chosen); }
 
 }  // namespace synod::coordinator

@@ -61,6 +61,8 @@ struct JournalOptions {
   // cache each such interval.
   Duration scrub_interval = Duration::seconds(1);
   std::size_t scrub_size_bytes = 1 << 20;
+  // Old snapshots and segments go when a new snapshot is there, but not more often than this.
+  Duration purge_interval;
   // Simulator and tests only: answer_before_flush.
   PlantedBug planted = PlantedBug::none;
 };
@@ -77,6 +79,10 @@ class Journal {
   // after it.
   ports::Sender<JournalCommand> commands();
   void on(JournalCommand command);
+  // Before an orderly end: what came is made durable, with the note that everything through
+  // `chosen` is, and a witness behind it, so that the next start finds no doubtful end. Best
+  // effort.
+  void finish(Slot chosen);
 
  private:
   class Impl;  // journal.cc

@@ -19,6 +19,7 @@ class Journal::Impl {
 
   ports::Sender<JournalCommand> commands();
   void take(JournalCommand command);
+  void finish(Slot chosen);
 
  private:
   void soon(std::function<void()> task);
@@ -97,6 +98,7 @@ class Journal::Impl {
   bool flushed_lately_ = false;
   bool fill_armed_ = false;
 
+  std::optional<Instant> purged_at_;
   std::deque<JournalCommand> low_;
   bool low_posted_ = false;
   std::unique_ptr<storage::SnapshotWriter> writer_;

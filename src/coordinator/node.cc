@@ -166,26 +166,64 @@ struct Node::Parts {
     post(lanes.engine, [this, error] { options.on_failed(error); });
   }
 
-  // ---- the end: edges, then the journal, then the engine, each on its Lane
+  // ---- the end
 
-  void stop_edge(EdgeIndex i) {
+  // The end must not be lost to a Lane that is full just now.
+  static void post_surely(ports::Lane& from, ports::Lane& to, std::function<void()> task) {
+    if (!to.try_post(task)) {
+      from.after(Duration::millis(1),
+                 [&from, &to, task = std::move(task)] { post_surely(from, to, task); });
+    }
+  }
+
+  void stop() {
+    post_surely(lanes.engine, *lanes.edges[0], [this] {
+      scope.reset();
+      listener.reset();
+    });
+    if (engine == nullptr) {
+      drain_edges();
+    } else {
+      engine->leave([this] { drain_edges(); });
+    }
+  }
+
+  void drain_edges() {
+    edges_draining = edges.size();
+    const auto drained = [this] {
+      if (--edges_draining == 0) {
+        applied = engine == nullptr ? Slot() : engine->applied();
+        stop_edge(lanes.engine, 0);
+      }
+    };
+    for (EdgeIndex i = 0; i < edges.size(); ++i) {
+      post_surely(lanes.engine, *lanes.edges[i], [this, i, drained] {
+        const auto tell = [this, i, drained] {
+          post_surely(*lanes.edges[i], lanes.engine, drained);
+        };
+        edges[i] == nullptr ? tell() : edges[i]->drain(tell);
+      });
+    }
+  }
+
+  // Edges, then the journal, then the engine, each on its Lane.
+  void stop_edge(ports::Lane& from, EdgeIndex i) {
     if (i == edges.size()) {
-      post(lanes.journal, [this] {
+      post_surely(from, lanes.journal, [this] {
+        if (journal != nullptr) {
+          journal->finish(applied);
+        }
         journal.reset();
-        post(lanes.engine, [this] {
+        post_surely(lanes.journal, lanes.engine, [this] {
           engine.reset();
           stopped();
         });
       });
       return;
     }
-    post(*lanes.edges[i], [this, i] {
-      if (i == 0) {
-        scope.reset();
-        listener.reset();
-      }
+    post_surely(from, *lanes.edges[i], [this, i] {
       edges[i].reset();
-      stop_edge(static_cast<EdgeIndex>(i + 1));
+      stop_edge(*lanes.edges[i], static_cast<EdgeIndex>(i + 1));
     });
   }
 
@@ -197,6 +235,8 @@ struct Node::Parts {
   std::vector<std::unique_ptr<Edge>> edges;
   std::unique_ptr<ports::Listener> listener;
   EdgeIndex next_edge = 0;
+  std::size_t edges_draining = 0;  // on the engine's Lane
+  Slot applied;                    // when the last edge was drained
   std::function<void()> stopped;
   ports::Scope scope;  // of the first edge's Lane
 };
@@ -210,7 +250,7 @@ Node::~Node() = default;
 
 void Node::stop(std::function<void()> stopped) {
   parts_->stopped = std::move(stopped);
-  parts_->stop_edge(0);
+  parts_->stop();
 }
 
 const Engine* Node::engine() const { return parts_->engine.get(); }

@@ -4,6 +4,10 @@
 //   Node node(ports, options);            // parts come to life on their Lanes
 //   node.stop([&] { machine.stop(); });   // production: each part is destroyed on its Lane
 //
+// Stopping  in order: no connection is accepted; a leader hands over; once another one leads, what
+//           clients have in flight is answered and their connections are closed; the log is
+//           flushed. Each step is bounded: all of it takes about two seconds at most.
+//
 // Threads  The constructor may run anywhere; stop() on the engine's Lane. Destruction either after
 //          stop() has called back, or when none of the Lanes runs any more (simulation).
 // Memory   The ports outlive the Node.

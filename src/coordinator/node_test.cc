@@ -40,19 +40,24 @@ class Ensemble {
         &machines_[i - 1]->start("coordinator", [this, i](sim::SimProcess& process) {
           NodeOptions options;
           options.config = config(i);
-          return sim::Program(std::make_shared<Node>(NodePorts{process.main_lane(),
-                                                               process.add_lane("journal"),
-                                                               {&process.main_lane()},
-                                                               process.network(),
-                                                               process.disk(),
-                                                               process.gate()},
-                                                     options));
+          auto node = std::make_shared<Node>(NodePorts{process.main_lane(),
+                                                       process.add_lane("journal"),
+                                                       {&process.main_lane()},
+                                                       process.network(),
+                                                       process.disk(),
+                                                       process.gate()},
+                                             options);
+          process.on_signal(
+              [&process](int) { process.program<Node>()->stop([&process] { process.exit(0); }); });
+          return sim::Program(std::move(node));
         });
   }
   void kill(std::size_t i) {
     processes_[i - 1]->kill();
     processes_[i - 1] = nullptr;
   }
+  sim::SimProcess& process(std::size_t i) { return *processes_[i - 1]; }
+  void forget(std::size_t i) { processes_[i - 1] = nullptr; }
   sim::SimMachine& machine(std::size_t i) { return *machines_[i - 1]; }
 
   const Node* node(std::size_t i) const {
@@ -153,6 +158,42 @@ TEST(Coordinators, the_killed_leader_comes_back_and_follows) {
     }));
   }
   EXPECT_TRUE(ensemble.soon(Duration::seconds(2), [&] { return ensemble.equal(); }));
+}
+
+// Whoever leads hands over before it goes: nobody waits for silence, and nobody finds a closed door
+// without another one open.
+TEST(Coordinators, a_leader_told_to_stop_hands_over_and_exits) {
+  Ensemble ensemble(3, 8);
+  ASSERT_TRUE(ensemble.soon(Duration::seconds(10), [&] { return ensemble.leader() != 0; }));
+  for (int round = 0; round < 3; ++round) {
+    const std::size_t old = ensemble.leader();
+    sim::SimProcess& process = ensemble.process(old);
+    ASSERT_TRUE(process.take_signal(15));
+    ASSERT_TRUE(ensemble.soon(Duration::millis(150), [&] { return !process.alive(); }));
+    EXPECT_EQ(process.status()->code, 0);
+    ensemble.forget(old);
+    EXPECT_TRUE(ensemble.soon(Duration::millis(50), [&] { return ensemble.leader() != 0; }));
+    ensemble.start(old);
+    ASSERT_TRUE(ensemble.soon(Duration::seconds(5), [&] {
+      return ensemble.view(old) != nullptr && ensemble.view(old)->serving && ensemble.equal();
+    }));
+  }
+}
+
+TEST(Coordinators, those_told_to_stop_together_all_exit) {
+  Ensemble ensemble(3, 9);
+  ASSERT_TRUE(ensemble.soon(Duration::seconds(10), [&] { return ensemble.leader() != 0; }));
+  for (std::size_t i = 1; i <= ensemble.size(); ++i) {
+    ASSERT_TRUE(ensemble.process(i).take_signal(15));
+  }
+  EXPECT_TRUE(ensemble.soon(Duration::millis(2500), [&] {
+    for (std::size_t i = 1; i <= ensemble.size(); ++i) {
+      if (ensemble.process(i).alive()) {
+        return false;
+      }
+    }
+    return true;
+  }));
 }
 
 // Its disk is empty: it learns, is readmitted by the log, and counts again.

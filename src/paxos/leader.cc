@@ -285,12 +285,15 @@ bool Leader::has_quorum(const Step& step, const Acceptor& acceptor) const {
   });
 }
 
-NodeId Leader::most_advanced(const Membership& membership) const {
+NodeId Leader::most_advanced(const Step& step, const Acceptor& acceptor) const {
   NodeId best;
   Slot accepted;
+  const Membership& membership = acceptor.history().membership();
   for (const auto& [peer, progress] : peers_) {
-    if (peer != self_ && membership.votes(peer, progress.incarnation) && progress.adopted &&
-        (best == NodeId() || progress.accepted > accepted)) {
+    const bool heard =
+        progress.heard_ever && step.now - progress.heard < step.options.election_timeout;
+    if (peer != self_ && heard && membership.votes(peer, progress.incarnation) &&
+        progress.adopted && (best == NodeId() || progress.accepted > accepted)) {
       best = peer;
       accepted = progress.accepted;
     }

@@ -80,8 +80,9 @@ class Leader {
   void send_watermarks(const Step& step, const Acceptor& acceptor);
   // True if a quorum answered within the election timeout.
   bool has_quorum(const Step& step, const Acceptor& acceptor) const;
-  // Of the followers that vote, the one with the longest accepted log.
-  NodeId most_advanced(const Membership& membership) const;
+  // Of the voters that were heard within the election timeout, the one with the longest accepted
+  // log.
+  NodeId most_advanced(const Step& step, const Acceptor& acceptor) const;
   // Ends the phase: reads fail, proposals are lost.
   void end(const Step& step, const Acceptor& acceptor);
 

@@ -237,7 +237,7 @@ void Machine::on(Step& step, const Stand&) {
 
 void Machine::on(Step& step, const HandOver&) {
   if (leading_.leads()) {
-    give_up(step, "hands over", leading_.most_advanced(acceptor_.history().membership()));
+    give_up(step, "hands over", leading_.most_advanced(step, acceptor_));
   }
 }
 

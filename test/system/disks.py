@@ -5,11 +5,9 @@ disk, and, where a small file system can be mounted, a full one. What was acknow
     disks.py --synod build/synod
 """
 import argparse
-import glob
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,58 +15,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Failed, four_letter_word, free_base_port, wait_for  # noqa: E402
+from servers import Server, demand, print_logs, wait_until_served  # noqa: E402
 
 from kazoo.client import KazooClient  # noqa: E402
 from kazoo.exceptions import KazooException  # noqa: E402
 from kazoo.handlers.threading import KazooTimeoutError  # noqa: E402
-
-
-class Server:
-    def __init__(self, synod, directory, base, number, size):
-        self.synod, self.number = synod, number
-        self.directory = os.path.join(directory, f's{number}')
-        os.makedirs(self.directory)
-        self.client = f'127.0.0.1:{base + number}'
-        self.log = os.path.join(directory, f's{number}.log')
-        self.config = os.path.join(directory, f's{number}.cfg')
-        with open(self.config, 'w') as f:
-            f.write(f'tickTime=500\nsnapCount=40\ndataDir={self.directory}\nclientPortAddress=127.0.0.1\n'
-                    f'clientPort={base + number}\nmyid={number}\n4lw.commands.whitelist=*\n')
-            for n in range(1, size + 1):
-                f.write(f'server.{n}=127.0.0.1:{base + 10 + n}:{base + 20 + n}\n')
-        self.write_id()
-        self.process = None
-
-    def write_id(self):
-        with open(os.path.join(self.directory, 'myid'), 'w') as f:
-            f.write(f'{self.number}\n')
-
-    def start(self):
-        with open(self.log, 'a') as log:
-            self.process = subprocess.Popen([self.synod, 'coordinator', '--config', self.config], stderr=log)
-
-    def kill(self):
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-    def mntr(self):
-        lines = four_letter_word(self.client, 'mntr').splitlines()
-        return dict(line.split('\t', 1) for line in lines if '\t' in line)
-
-    def serves(self):
-        return self.mntr().get('zk_synod_serving') == '1'
-
-    def votes(self):
-        return self.mntr().get('zk_synod_votes') == '1'
-
-    def data(self, what, *flags):
-        return subprocess.run([self.synod, 'data', what, '--dir', self.directory, *flags], capture_output=True,
-                              text=True)
-
-    def files(self, pattern):
-        return sorted(glob.glob(os.path.join(self.directory, pattern)))
 
 
 def flip(path, offset):
@@ -91,11 +42,6 @@ def spoil(server, text):
             places += 1
             at = content.find(text, at + 1)
     return places
-
-
-def demand(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 class Scene:
@@ -137,8 +83,7 @@ class Scene:
             client.close()
 
     def wait(self, *servers):
-        for server in servers or self.servers:
-            wait_for(f'server {server.number} serves', server.serves, timeout=40)
+        wait_until_served(servers or self.servers)
 
     def digests_agree(self):
         def same():
@@ -282,9 +227,7 @@ def main():
         scene.run()
     except (Failed, KazooException, KazooTimeoutError) as error:
         print(f'FAILED: {type(error).__name__} {error}')
-        for server in scene.servers:
-            with open(server.log) as f:
-                print(f'--- server {server.number}', *f.read().splitlines()[-12:], sep='\n')
+        print_logs(scene.servers)
         return 1
     finally:
         scene.end()
