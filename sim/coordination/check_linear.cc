@@ -1,6 +1,7 @@
 // The registers below /w and the keys below /p, each by itself, with all zxids hidden: writes, and
 // reads that a sync on the same connection stands before. Such a read shows what the register held
-// at some moment between the asking of the sync and its own answer.
+// at some moment between the asking of the sync and its own answer; where every read was promised
+// to be linearizable, at some moment between its own asking and answer.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,9 +39,10 @@ void check_linear(const History& history, Findings& findings) {
       one.invoked = operation.invoked_step;
       one.completed = operation.succeeded() ? *operation.completed_step : RegisterOp::never;
     } else if (operation.op == zkwire::OpCode::get_data && operation.succeeded() &&
-               synced.count(operation.connection) != 0) {
+               (history.linearizable_reads || synced.count(operation.connection) != 0)) {
       one.value = std::get<zkwire::DataReply>(operation.reply).data.value_or("");
-      one.invoked = synced[operation.connection];
+      one.invoked =
+          history.linearizable_reads ? operation.invoked_step : synced[operation.connection];
       one.completed = *operation.completed_step;
     } else {
       continue;

@@ -59,6 +59,8 @@ struct History {
   std::vector<Step> steps;
   std::vector<Operation> operations;
   std::uint64_t connection_next = 1;
+  // Every read was promised to be linearizable, not only those behind a sync.
+  bool linearizable_reads = false;
   // Everything was read once, after a sync, when nobody wrote any more.
   bool audited = false;
   // From here on nothing went wrong any more, and nobody but the clients themselves ended anything.

@@ -257,6 +257,7 @@ Parameters draw_parameters(const ScenarioOptions& options) {
     p.faults.operator_replaces = true;
     p.faults.wipe = p.faults.corrupt = 0;
   }
+  p.linearizable_reads = prng.chance(1, 4);
   p.faults.skipped = options.less.skipped;
   p.faults.strikes_max = options.less.strikes_max;
   p.clients = std::min(p.clients, options.less.clients_max);
@@ -272,6 +273,7 @@ std::string show(const Parameters& p) {
       p.aim, p.servers, p.observers, p.groups, p.edge_lanes, p.snapshot_count, p.log_slots_kept,
       p.clients, p.operations, p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
       p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis());
+  text += p.linearizable_reads ? " linearizable_reads" : "";
   for (const Kind& kind : kinds) {
     if (p.faults.*kind.weight != 0) {
       text += fmt::format(" {}={}", kind.name, p.faults.*kind.weight);

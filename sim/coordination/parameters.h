@@ -28,6 +28,7 @@ struct Parameters {
   std::uint64_t snapshot_count = 200;
   std::uint64_t log_slots_kept = 20'000;
   int edge_lanes = 0;
+  bool linearizable_reads = false;  // synod.linearizableReads
   std::int64_t drift_ppm_max = 20'000;
   NetworkOptions network;
   FaultOptions faults;

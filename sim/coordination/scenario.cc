@@ -80,6 +80,7 @@ class Run {
 
  private:
   void build() {
+    history_.linearizable_reads = parameters_.linearizable_reads;
     for (int id = 1; id <= servers_all(); ++id) {
       MachineOptions machine;
       machine.name = fmt::format("n{}", id);
@@ -111,6 +112,7 @@ class Run {
           plan.snapshot_count = parameters_.snapshot_count;
           plan.log_slots_kept = parameters_.log_slots_kept;
           plan.edge_lanes = parameters_.edge_lanes;
+          plan.linearizable_reads = parameters_.linearizable_reads;
           // One that runs other rules than the others is what that bug is about.
           const bool other = options_.planted == PlantedBug::other_rules && plan.id != 1;
           plan.planted = other ? PlantedBug::none : options_.planted;

@@ -48,6 +48,7 @@ struct ServerPlan {
   std::uint64_t snapshot_count = 200;  // slots between snapshots
   std::uint64_t log_slots_kept = 20'000;
   int edge_lanes = 0;  // 0: edges on the engine's own Lane
+  bool linearizable_reads = false;
   PlantedBug planted = PlantedBug::none;
 };
 

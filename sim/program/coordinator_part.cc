@@ -16,6 +16,7 @@ std::string zoo_cfg(const coordination::ServerPlan& plan, std::uint64_t snapshot
       "clientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nsnapCount={}\n",
       plan.tick_ms, plan.client_port, plan.peers[static_cast<std::size_t>(plan.id - 1)].host,
       snapshot_count);
+  text += plan.linearizable_reads ? "synod.linearizableReads=true\n" : "";
   for (std::size_t i = 0; i < plan.peers.size(); ++i) {
     const bool observes = plan.voters != 0 && i >= static_cast<std::size_t>(plan.voters);
     text += fmt::format("server.{}={}:{}:3888{}\n", i + 1, plan.peers[i].host, plan.peers[i].port,

@@ -126,6 +126,7 @@ bool EdgeConnection::must_wait() const {
 }
 
 void EdgeConnection::run() {
+  shared_ticket_ = 0;
   while (phase_ != Phase::closing) {
     if (restore_ != nullptr) {
       return;  // run_later() is called for the rest
@@ -231,7 +232,8 @@ void EdgeConnection::push_write(const zkwire::RequestHeader& header, zkwire::OpC
 void EdgeConnection::advance() {
   while (!pending_.empty() && phase_ == Phase::open && restore_ == nullptr) {
     Pending& head = pending_.front();
-    if (head.kind == Pending::Kind::write || head.kind == Pending::Kind::sync) {
+    if (head.kind == Pending::Kind::write || head.kind == Pending::Kind::sync ||
+        head.kind == Pending::Kind::barred) {
       break;
     }
     if (stream_->buffered() + out_.size() >= edge_.options().connection_buffer_bytes_max &&
@@ -346,10 +348,11 @@ void EdgeConnection::complete(const Applied& item) {
 }
 
 void EdgeConnection::synced(const Synced& item) {
-  const auto entry = std::find_if(pending_.begin(), pending_.end(), [&item](const Pending& p) {
-    return p.kind == Pending::Kind::sync && p.number == item.ticket;
-  });
-  if (entry == pending_.end() || phase_ != Phase::open) {
+  using Kind = Pending::Kind;
+  const auto waits = [&item](const Pending& p) {
+    return (p.kind == Kind::sync || p.kind == Kind::barred) && p.number == item.ticket;
+  };
+  if (phase_ != Phase::open || std::none_of(pending_.begin(), pending_.end(), waits)) {
     return;
   }
   if (!item.ok) {
@@ -362,7 +365,11 @@ void EdgeConnection::synced(const Synced& item) {
                        }));
     return;
   }
-  entry->kind = Pending::Kind::synced;
+  for (Pending& pending : pending_) {
+    if (waits(pending)) {
+      pending.kind = pending.kind == Kind::sync ? Kind::synced : Kind::deferred;
+    }
+  }
   edge_.forget_ticket(item.ticket);
   edge_.make_ready(id_);
 }
@@ -401,9 +408,11 @@ void EdgeConnection::path_renewed() {
   request_sent_ = false;
   submitted_ = Sequence();
   submit_more();
+  std::uint64_t sent = 0;
   for (const Pending& p : pending_) {
-    if (p.kind == Pending::Kind::sync) {
-      send_sync(p.number);
+    if ((p.kind == Pending::Kind::sync || p.kind == Pending::Kind::barred) && p.number != sent) {
+      sent = p.number;
+      send_sync(sent);
     }
   }
 }

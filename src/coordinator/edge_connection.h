@@ -4,8 +4,9 @@
 //         creation or attach is in the log's hands), open, closing.
 //
 // The requests stand in one FIFO. An entry is ready (its reply is known), a write or a sync (its
-// outcome is awaited) or deferred (a read that runs when it reaches the head). run() is the only
-// driver: it moves the head on, then takes the next frame while the bounds allow.
+// outcome is awaited), deferred (a read that runs when it reaches the head) or barred (the same,
+// and a barrier must be passed first: linearizable reads). run() is the only driver: it moves the
+// head on, then takes the next frame while the bounds allow.
 #pragma once
 
 #include <cstdint>
@@ -69,12 +70,11 @@ class EdgeConnection final : public ports::StreamHandler {
   enum class Phase : std::uint8_t { fresh, opening, open, closing };
 
   struct Pending {
-    enum class Kind : std::uint8_t { ready, write, sync, synced, deferred };
+    enum class Kind : std::uint8_t { ready, write, sync, synced, barred, deferred };
     Kind kind = Kind::ready;
     zkwire::RequestHeader header;
-    Bytes
-        payload;  // ready: the reply's frame; deferred: the request's frame; sync, synced: the path
-    std::uint64_t number = 0;  // write: its sequence; sync: its ticket
+    Bytes payload;  // ready: the reply; deferred, barred: the request; sync, synced: the path
+    std::uint64_t number = 0;  // write: its sequence; sync, barred: its ticket
     Instant since;
     bool close_after = false;
   };
@@ -118,6 +118,7 @@ class EdgeConnection final : public ports::StreamHandler {
   void reply_now(std::int32_t xid, std::int64_t zxid, zkwire::Code code,
                  const zkwire::Reply& reply);
   bool run_plain_read(const zkwire::RequestHeader& header, ByteView body);
+  void take_barred(const zkwire::RequestHeader& header, ByteView body);
   void send_sync(std::uint64_t ticket);
   bool must_wait() const;
   void put(ByteView frame);
@@ -152,7 +153,10 @@ class EdgeConnection final : public ports::StreamHandler {
   bool request_sent_ = false;
 
   Fifo<Pending> pending_;
-  std::size_t pending_reads_ = 0;  // deferred, sync and synced: writes behind the first one wait
+  std::size_t pending_reads_ = 0;  // neither ready nor write: writes behind the first one wait
+  // Of the barrier that was asked for in this turn: whatever was read off the stream before the
+  // turn began may share it. 0: none.
+  std::uint64_t shared_ticket_ = 0;
   std::unique_ptr<Restore> restore_;
   Fifo<Write> writes_;  // unanswered, by sequence
   std::size_t write_bytes_ = 0;

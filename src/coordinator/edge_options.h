@@ -35,6 +35,8 @@ struct EdgeOptions {
   std::size_t events_unread_bytes_max = 32U << 20;
   // A connection without a session is closed after this.
   Duration handshake_timeout = Duration::seconds(10);
+  // Every read of the tree waits for a barrier of its own, as if a sync stood before it.
+  bool linearizable_reads = false;
   std::string super_digest;  // "super:base64"; empty: nobody
   bool digest_enabled = true;
   std::set<std::string> four_letter_words;  // "*" is all

@@ -20,6 +20,21 @@ constexpr std::size_t restored_in_a_turn = 256;
 // Bounds what one connection can make every write of its carry.
 constexpr std::size_t identities_max = 64;
 
+// What shows the tree, so that its age matters.
+bool reads_tree(OpCode op) {
+  switch (op) {
+    case OpCode::exists:
+    case OpCode::get_data:
+    case OpCode::get_acl:
+    case OpCode::get_children:
+    case OpCode::get_children2:
+    case OpCode::get_all_children_number:
+    case OpCode::get_ephemerals:
+    case OpCode::multi_read: return true;
+    default: return false;
+  }
+}
+
 bool is_write(OpCode op) {
   switch (op) {
     case OpCode::create:
@@ -221,6 +236,8 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
     push_ready(header, 0, Code::auth_failed, zkwire::SaslReply{}, true);
   } else if (op == OpCode::sync) {
     take_sync(header, body);
+  } else if (edge_.options().linearizable_reads && reads_tree(op)) {
+    take_barred(header, body);
   } else if (pending_.empty()) {
     run_read(header, body);  // it is the head
     sent_reply(heard_);
@@ -297,6 +314,25 @@ void EdgeConnection::take_sync(const zkwire::RequestHeader& header, ByteView bod
   pending_.push_back(std::move(pending));
   ++pending_reads_;
   send_sync(ticket);
+}
+
+// A read that must show all that was answered anywhere before it was asked.
+void EdgeConnection::take_barred(const zkwire::RequestHeader& header, ByteView body) {
+  const bool asks = shared_ticket_ == 0;
+  if (asks) {
+    shared_ticket_ = edge_.open_ticket(id_);
+  }
+  Pending pending;
+  pending.kind = Pending::Kind::barred;
+  pending.header = header;
+  pending.payload = Bytes(body);
+  pending.number = shared_ticket_;
+  pending.since = heard_;
+  pending_.push_back(std::move(pending));
+  ++pending_reads_;
+  if (asks) {
+    send_sync(shared_ticket_);
+  }
 }
 
 void EdgeConnection::send_sync(std::uint64_t ticket) {

@@ -7,6 +7,7 @@
 //   create|delete|set|exists|get|ls|sync|ping|close|add_watch|remove_watch|whoami|set_watches|opcode
 //            NAME [PATH] [data=] [flags=] [watch] [xid=] [acl=] [number=]
 //   engine hold|go|lose|renew|gap    what happens to writes that were submitted
+//   edge linearizable              another one, with that option;  edge drain
 //   expire NAME;  serving on|off;  after MS;  snapshot
 // Every command prints what clients received and which connections ended.
 #include <fmt/format.h>
@@ -40,9 +41,7 @@ class Conversation final : public script::Handler {
     options_.four_letter_words = {"ruok", "stat", "mntr", "isro", "wchs", "wchc", "conf"};
     options_.super_digest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
     options_.configuration = {{"clientPort", "2181"}};
-    edge_ = std::make_unique<Edge>(
-        lane_, shared_,
-        ports::Sender<EdgeMessage>(lane_, [this](EdgeMessage m) { hear(std::move(m)); }), options_);
+    make_edge();
   }
   ~Conversation() override {
     edge_.reset();
@@ -53,6 +52,11 @@ class Conversation final : public script::Handler {
     const std::string& verb = c.verb();
     if (verb == "engine") {
       engine(c.word(0));
+    } else if (verb == "edge" && c.word(0) == "linearizable") {
+      options_.linearizable_reads = true;
+      make_edge();
+    } else if (verb == "edge") {
+      edge_->drain([this] { note_ = "drained\n"; });
     } else if (verb == "serving") {
       shared_.view.serving = c.word(0) == "on";
     } else if (verb == "after") {
@@ -73,6 +77,12 @@ class Conversation final : public script::Handler {
   }
 
  private:
+  void make_edge() {
+    edge_ = std::make_unique<Edge>(
+        lane_, shared_,
+        ports::Sender<EdgeMessage>(lane_, [this](EdgeMessage m) { hear(std::move(m)); }), options_);
+  }
+
   // --- the engine
   void hear(EdgeMessage message) {
     if (auto* submit = std::get_if<Submit>(&message)) {

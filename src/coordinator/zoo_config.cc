@@ -332,6 +332,7 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"skipACL", boolean_into(&ZooConfig::skip_acl)},
       {"enforceQuota", refuse_if_true},
       {"extendedTypesEnabled", boolean_into(&ZooConfig::extended_types)},
+      {"synod.linearizableReads", boolean_into(&ZooConfig::linearizable_reads)},
       {"DigestAuthenticationProvider.enabled", boolean_into(&ZooConfig::digest_enabled)},
       {"DigestAuthenticationProvider.superDigest", text_into(&ZooConfig::super_digest)},
       {"snapCount",

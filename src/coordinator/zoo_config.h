@@ -57,6 +57,7 @@ struct ZooConfig {
   std::set<std::string> four_letter_words;  // "*" is all
   bool skip_acl = false;
   bool extended_types = false;
+  bool linearizable_reads = false;  // synod.linearizableReads, ours
   bool digest_enabled = true;
   std::string super_digest;
   std::uint64_t snapshot_count = 100'000;  // slots between snapshots
