@@ -9,11 +9,14 @@
 #include "cli/services_client.h"
 #include "cli/session.h"
 #include "cli/typed.h"
+#include "cli/word.h"
 
 namespace synod::cli {
 namespace {
 
 using http::Json;
+
+constexpr Duration word_patience = Duration::millis(300);
 
 std::string quorum_line(const ClusterView& view, const Target& target) {
   const Json& quorum = view.json["quorum"];
@@ -132,6 +135,27 @@ int print_path(const Json& merged, const std::string& path) {
   return exit_success;
 }
 
+// What coordinators themselves say is wrong with them, a line each: why they do not serve, a full
+// disk, rot. Whoever does not answer is silent here too.
+std::string coordinator_lines(Session& session, const Target& target) {
+  std::string text;
+  for (const std::string& server : target.coordinators) {
+    const auto at = ports::parse_host_port(server, 0);
+    const auto answer =
+        at.ok() ? ask_word(session, *at, "mntr", word_patience) : Result<std::string>(at.error());
+    if (!answer.ok()) {
+      continue;
+    }
+    auto lines = lines_of_mntr(*answer);
+    for (const char* key : {"zk_synod_reason", "zk_synod_rot"}) {
+      if (lines.count(key) != 0) {
+        text += fmt::format("          {}: {}\n", name_of(target, server), lines[key]);
+      }
+    }
+  }
+  return text;
+}
+
 // For a column: "12s", "4min".
 std::string short_span(std::int64_t millis) {
   std::string text = age_in_words(millis);
@@ -161,6 +185,7 @@ int status_main(const std::vector<std::string>& arguments) {
   }
   const auto view = read_cluster_view(session, *target);
   if (!view.ok()) {
+    std::fputs(coordinator_lines(session, *target).c_str(), stderr);
     return fail("status", view.error());
   }
   const Json merged = merged_status(*view, *target);
@@ -172,6 +197,7 @@ int status_main(const std::vector<std::string>& arguments) {
     return exit_success;
   }
   std::fputs(quorum_line(*view, *target).c_str(), stdout);
+  std::fputs(coordinator_lines(session, *target).c_str(), stdout);
   std::fputs(masters_line(*view, *target).c_str(), stdout);
   std::fputs(silent_line(*view, *target).c_str(), stdout);
   std::fputs(tasks_line(*view, *target).c_str(), stdout);

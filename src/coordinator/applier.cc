@@ -44,7 +44,9 @@ void Applier::restore(znode::State state, Slot slot, paxos::Chain chain,
 
 // ---- what the core delivers
 
-void Applier::push(const paxos::Deliver& e) { queue_.push_back(Ready{e.slot, e.entry, e.chain}); }
+void Applier::push(const paxos::Deliver& e) {
+  queue_.push_back(Ready{e.slot, e.entry, e.chain, lane_.now()});
+}
 
 void Applier::push(const paxos::DeliverFromLog& e) {
   queue_.push_back(FromLog{e.first, e.last, false});
@@ -81,7 +83,7 @@ bool Applier::on(const LogRead& report) {
       owner_.failed(entry.error());
       return true;
     }
-    queue_.push_front(Ready{it->slot, std::move(entry->entry), entry->chain});
+    queue_.push_front(Ready{it->slot, std::move(entry->entry), entry->chain, lane_.now()});
   }
   return true;
 }
@@ -182,6 +184,7 @@ void Applier::apply(const Ready& ready) {
   membership_ = membership_.after(ready.entry);
   chain_ = ready.chain;
   applied_ = ready.slot;
+  latency_.add(lane_.now() - ready.known);
   wake();
   owner_.applied(ready.slot);
 }
@@ -252,7 +255,10 @@ void Applier::forget_before(std::uint64_t path) {
 
 void Applier::put(EdgeIndex edge, InboxItem item) {
   std::vector<InboxItem>& items = shared_.inboxes[edge].items;
-  to_wake_[edge] = to_wake_[edge] || items.empty();
+  if (items.empty()) {
+    to_wake_[edge] = true;
+    shared_.inboxes[edge].since = lane_.now();
+  }
   items.push_back(std::move(item));
 }
 

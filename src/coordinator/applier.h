@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "coordinator/latency.h"
 #include "coordinator/messages.h"
 #include "coordinator/shared.h"
 #include "paxos/events.h"
@@ -76,6 +77,7 @@ class Applier {
   const paxos::Membership& membership() const { return membership_; }
   std::uint64_t slow_applies() const { return slow_applies_; }
   std::size_t waiting() const { return queue_.size(); }
+  const Histogram& latency() const { return latency_; }  // known as chosen -> applied
 
  private:
   struct FromLog {
@@ -92,6 +94,7 @@ class Applier {
     Slot slot;
     paxos::Entry entry;
     paxos::Chain chain;
+    Instant known;  // as chosen
   };
   using Item = std::variant<Ready, FromLog, Install>;
   using Key = std::tuple<SessionId, Generation, Sequence, std::uint64_t>;
@@ -116,6 +119,7 @@ class Applier {
   std::map<Key, std::pair<EdgeIndex, std::uint64_t>> expected_;  // edge, path
   std::uint64_t read_ticket_ = 0;
   std::uint64_t slow_applies_ = 0;
+  Histogram latency_;
 };
 
 }  // namespace synod::coordinator

@@ -19,6 +19,9 @@ constexpr Duration drain_max = Duration::seconds(1);
 // Connections that are told of an event in one turn: a quarter of a millisecond's work.
 constexpr std::size_t told_in_a_turn = 64;
 
+// Lines a second about slow requests; all are counted.
+constexpr std::uint64_t slow_said_max = 10;
+
 // Session ids: the server in the top byte, the edge in the next four bits, then a number that
 // rises.
 constexpr int server_shift = 56;
@@ -381,10 +384,18 @@ void Edge::sweep(Instant now) {
   }
 }
 
-std::optional<std::string> Edge::four_letter_word(std::string_view word) {
-  if (!is_four_letter_word(word)) {
-    return std::nullopt;
+void Edge::say_slow(Instant since, const std::string& request) {
+  ++stats_.slow_requests;
+  if (turn_ - slow_second_ >= Duration::seconds(1)) {
+    slow_second_ = turn_;
+    slow_said_ = 0;
   }
+  if (++slow_said_ <= slow_said_max) {
+    lane_.log().warning("edge", "slow: {} took {} ms", request, (turn_ - since).millis());
+  }
+}
+
+FourLetterView Edge::facts(bool lines) {
   FourLetterView facts;
   facts.now = lane_.now();
   facts.started = started_;
@@ -403,10 +414,21 @@ std::optional<std::string> Edge::four_letter_word(std::string_view word) {
   facts.paths_watched = watches_.paths_watched();
   for (const auto& [id, connection] : connections_) {
     facts.outstanding += connection->outstanding();
-    if (word == "stat") {
-      facts.lines.push_back(connection->summary());
-    } else if (word == "cons") {
+    if (lines) {
       facts.lines.push_back(connection->details(facts.now));
+    }
+  }
+  return facts;
+}
+
+std::optional<std::string> Edge::four_letter_word(std::string_view word) {
+  if (!is_four_letter_word(word)) {
+    return std::nullopt;
+  }
+  FourLetterView facts = this->facts(word == "cons");
+  if (word == "stat") {
+    for (const auto& [id, connection] : connections_) {
+      facts.lines.push_back(connection->summary());
     }
   }
   if (word == "wchc" || word == "wchp") {

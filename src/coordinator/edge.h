@@ -34,6 +34,7 @@
 
 #include "base/fifo.h"
 #include "coordinator/edge_options.h"
+#include "coordinator/latency.h"
 #include "coordinator/messages.h"
 #include "coordinator/shared.h"
 #include "ports/lane.h"
@@ -45,6 +46,7 @@
 namespace synod::coordinator {
 
 class EdgeConnection;
+struct FourLetterView;
 
 // Since start; latencies in microseconds.
 struct EdgeStats {
@@ -56,6 +58,10 @@ struct EdgeStats {
   std::uint64_t latency_count = 0;
   std::uint64_t connections_refused = 0;
   std::uint64_t auth_failed = 0;
+  std::uint64_t slow_requests = 0;  // slower than EdgeOptions::slow_request
+  Histogram reply;                  // applied -> taken here
+  Histogram write;                  // a write read -> its reply written
+  Histogram read;                   // the same of a read
 };
 
 class Edge {
@@ -108,6 +114,12 @@ class Edge {
   void touch(SessionId session) { touched_.push_back(session); }
   // When the pump began to turn: near enough for the statistics.
   Instant turn() const { return turn_; }
+  // Of a request that was read then and is answered in this turn.
+  bool is_slow(Instant since) const {
+    return options_.slow_request > Duration() && turn_ - since >= options_.slow_request;
+  }
+  // Into the log, at most some lines a second.
+  void say_slow(Instant since, const std::string& request);
   // The connection speaks for the session from now on.
   void bind(SessionId session, ConnectionId connection);
   void unbind(SessionId session, ConnectionId connection);
@@ -122,6 +134,9 @@ class Edge {
   void submit_later() { resubmit_soon_ = true; }
   // Its stream has ended. The connection is destroyed on the next turn.
   void remove(ConnectionId connection);
+  // What the words and the admin server tell of; with a line for each connection, or without.
+  FourLetterView facts(bool lines);
+  ClusterView view();
   // The answer to a four-letter word; nullopt if it is none that is known.
   std::optional<std::string> four_letter_word(std::string_view word);
 
@@ -140,7 +155,6 @@ class Edge {
   void send_touches();
   void sweep(Instant now);
   void end_drain();
-  ClusterView view();
   EdgeConnection* find(ConnectionId id);
   EdgeConnection* find_session(SessionId session);
 
@@ -173,6 +187,8 @@ class Edge {
   bool resubmit_soon_ = false;
   bool pumping_ = false;
   bool processing_ = false;
+  Instant slow_second_;          // in which slow requests were said
+  std::uint64_t slow_said_ = 0;  // in it
   bool serving_ = false;
   bool draining_ = false;
   std::function<void()> drained_;
@@ -197,6 +213,7 @@ void Edge::with_state(F f) {
         return;
       }
       items.swap(inbox.items);
+      stats_.reply.add(lane_.now() - inbox.since);
     }
     process_inbox(items);
     spare_items_ = std::move(items);  // its memory is used again

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "coordinator/authentication.h"
+#include "coordinator/slow_request.h"
 
 namespace synod::coordinator {
 namespace {
@@ -251,6 +252,12 @@ void EdgeConnection::advance() {
       put(done.payload);
     }
     sent_reply(done.since);
+    if (done.kind == Pending::Kind::deferred) {
+      edge_.stats().read.add(edge_.turn() - done.since);
+      if (edge_.is_slow(done.since)) {
+        edge_.say_slow(done.since, slow_read_text(session_, done.header, done.payload));
+      }
+    }
     if (done.close_after) {
       close("the last reply was sent");
     }
@@ -340,6 +347,10 @@ void EdgeConnection::complete(const Applied& item) {
       {entry->header.xid, item.outcome.zxid.value(), static_cast<std::int32_t>(item.outcome.code)},
       item.outcome.reply);
   entry->close_after = writes_.front().op == zkwire::OpCode::close_session;
+  edge_.stats().write.add(edge_.turn() - entry->since);
+  if (edge_.is_slow(entry->since)) {
+    edge_.say_slow(entry->since, slow_write_text(writes_.front().command));
+  }
   write_bytes_ -= writes_.front().command.size();
   writes_.pop_front();
   patience_ = patience_min;

@@ -12,6 +12,7 @@ EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index) {
   options.connections_per_address_max = config.connections_per_address_max;
   options.connections_max = config.connections_max;
   options.frame_size_bytes_max = config.frame_size_bytes_max;
+  options.slow_request = Duration::millis(config.slow_request_ms);
   options.linearizable_reads = config.linearizable_reads;
   options.super_digest = config.super_digest;
   options.digest_enabled = config.digest_enabled;

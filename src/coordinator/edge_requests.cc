@@ -241,6 +241,7 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
   } else if (pending_.empty()) {
     run_read(header, body);  // it is the head
     sent_reply(heard_);
+    edge_.stats().read.add(edge_.turn() - heard_);
   } else if (edge_.options().planted == PlantedBug::read_before_own_write) {
     Bytes before;
     std::swap(before, out_);

@@ -55,7 +55,8 @@ Engine::Engine(EnginePorts ports, EngineOptions options)
                          step(event);
                          end_turn_soon();
                        }}),
-      walker_(ports.journal, options_.snapshots) {
+      walker_(ports.journal, options_.snapshots),
+      served_at_(lane_.now()) {
   const ports::WriteHold hold(shared_.gate);
   shared_.view.self = options_.self;
   shared_.view.reason = "recovers its log";
@@ -112,7 +113,15 @@ void Engine::perform(paxos::Send&& e) {
   }
 }
 
-void Engine::perform(paxos::Deliver&& e) { applier_.push(e); }
+void Engine::perform(paxos::Deliver&& e) {
+  while (!proposed_.empty() && proposed_.front().first <= e.slot) {
+    if (proposed_.front().first == e.slot) {
+      stages_.quorum.add(lane_.now() - proposed_.front().second);
+    }
+    proposed_.pop_front();
+  }
+  applier_.push(e);
+}
 void Engine::perform(paxos::DeliverFromLog&& e) { applier_.push(e); }
 void Engine::perform(paxos::InstallSnapshot&& e) { applier_.push(e); }
 void Engine::perform(paxos::SendLog&& e) { courier_.send(e); }
@@ -136,6 +145,7 @@ void Engine::perform(paxos::RoleChanged&& e) {
     // What was under way to another leader may be lost.
     queue_.clear();
     queue_bytes_ = 0;
+    proposed_.clear();
     fail_syncs();
     if (e.leader != NodeId()) {
       renew_path();
@@ -194,6 +204,7 @@ void Engine::send_to_journal() {
 
 void Engine::take(Flushed&& r) {
   flushes_.add(r.took);
+  stages_.flush.add(r.took);
   flushed_ = std::max(flushed_, r.lsn);
   const bool slow = phase_ == Phase::running && role_.role == paxos::Role::leader &&
                     disk_watch_.flushed(lane_.now(), r.took, core_->chosen());
@@ -388,13 +399,16 @@ void Engine::update_view() {
   view.proposals = proposals_;
   view.flush_p99 = flushes_.percentile(99);
   view.slow_applies = applier_.slow_applies();
-  view.reason = view.serving ? "" : "no leader is known";
+  view.stages = stages_;
+  view.stages.apply = applier_.latency();
+  view.reason = view.serving ? "" : why_not_serving();
   view.disk_full = disk_full_;
   view.rot = rot_;
   if (disk_full_) {
     view.reason += view.reason.empty() ? "" : "; ";
     view.reason += "the disk of this server is full: what it should write waits for room";
   }
+  say_why(view);
   const ports::WriteHold hold(shared_.gate);
   shared_.view = std::move(view);
 }

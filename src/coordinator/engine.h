@@ -159,6 +159,9 @@ class Engine {
   void hand_over(const char* why);
   void end_leave();
   void update_view();
+  // --- engine_why.cc
+  std::string why_not_serving() const;
+  void say_why(const ClusterView& view);
 
   // --- the leader's service (engine_serve.cc)
   void enqueue(Bytes command);
@@ -221,6 +224,9 @@ class Engine {
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;
   std::size_t queue_bytes_ = 0;
+  Instant queued_at_;                              // the first of queue_
+  std::deque<std::pair<Slot, Instant>> proposed_;  // by us, not known as chosen
+  StageLatencies stages_;
   std::deque<paxos::Lsn> unflushed_;  // last records of our own batches
   paxos::Lsn persisted_;
   paxos::Lsn flushed_;
@@ -242,6 +248,8 @@ class Engine {
 
   SessionClock sessions_;
   Instant view_updated_;
+  std::string why_said_;  // into the log, since a leader was known
+  Instant served_at_;
   ports::Scope scope_;
 };
 

@@ -42,6 +42,9 @@ void Engine::enqueue(Bytes command) {
     renew_path_later();
     return;
   }
+  if (queue_.empty()) {
+    queued_at_ = lane_.now();
+  }
   queue_bytes_ += command.size();
   queue_.push_back(std::move(command));
 }
@@ -148,6 +151,9 @@ void Engine::propose_gathered() {
       queue_.pop_front();
     }
     queue_bytes_ -= size_bytes;
+    const Instant began = lane_.now();
+    stages_.queue.add(began - queued_at_);
+    queued_at_ = began;
     znode::BatchHeader header;
     header.time = lane_.wall();
     header.rules = std::min(core_->agreed_rules(), znode::rules_version_max);
@@ -156,6 +162,8 @@ void Engine::propose_gathered() {
     step(paxos::Propose{lane_.now(), paxos::make_entry(paxos::EntryKind::batch,
                                                        znode::encode_batch(header, commands))});
     unflushed_.push_back(persisted_);
+    stages_.propose.add(lane_.now() - began);
+    proposed_.emplace_back(core_->last(), began);
   }
 }
 

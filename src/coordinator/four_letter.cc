@@ -105,8 +105,61 @@ std::string envi(const EdgeOptions& options) {
 
 std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   std::string text;
-  const auto add = [&text](const char* key, const auto& value) {
-    text += fmt::format("zk_{}\t{}\n", key, value);
+  for (const auto& [key, value] : mntr_values(facts, options)) {
+    text += key + "\t" + value + "\n";
+  }
+  return text;
+}
+
+std::string sid(SessionId session) {
+  return fmt::format("0x{:x}", static_cast<std::uint64_t>(session.value()));
+}
+
+std::string watches_by_session(const FourLetterView& facts) {
+  std::map<SessionId, std::set<std::string>> by_session;
+  for (const auto& [session, path] : facts.watch_pairs) {
+    by_session[session].insert(path);
+  }
+  std::string text;
+  for (const auto& [session, paths] : by_session) {
+    text += sid(session) + "\n";
+    for (const std::string& path : paths) {
+      text += "\t" + path + "\n";
+    }
+  }
+  return text + "\n";
+}
+
+std::string watches_by_path(const FourLetterView& facts) {
+  std::map<std::string, std::set<SessionId>> by_path;
+  for (const auto& [session, path] : facts.watch_pairs) {
+    by_path[path].insert(session);
+  }
+  std::string text;
+  for (const auto& [path, sessions] : by_path) {
+    text += path + "\n";
+    for (const SessionId session : sessions) {
+      text += "\t" + sid(session) + "\n";
+    }
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::vector<NamedHistogram> histograms_of(const FourLetterView& facts) {
+  const StageLatencies& stages = facts.cluster.stages;
+  return {{"stage_queue", &stages.queue},        {"stage_propose", &stages.propose},
+          {"stage_flush", &stages.flush},        {"stage_quorum", &stages.quorum},
+          {"stage_apply", &stages.apply},        {"stage_reply", &facts.stats.reply},
+          {"write_latency", &facts.stats.write}, {"read_latency", &facts.stats.read}};
+}
+
+std::vector<std::pair<std::string, std::string>> mntr_values(const FourLetterView& facts,
+                                                             const EdgeOptions& options) {
+  std::vector<std::pair<std::string, std::string>> values;
+  const auto add = [&values](const char* key, const auto& value) {
+    values.emplace_back(fmt::format("zk_{}", key), fmt::format("{}", value));
   };
   const EdgeStats& s = facts.stats;
   const ClusterView& c = facts.cluster;
@@ -155,50 +208,23 @@ std::string mntr(const FourLetterView& facts, const EdgeOptions& options) {
   add("synod_proposals", c.proposals);
   add("synod_slow_applies", c.slow_applies);
   add("synod_disk_full", c.disk_full ? 1 : 0);
+  add("synod_slow_requests", s.slow_requests);
+  for (const NamedHistogram& stage : histograms_of(facts)) {
+    const std::string key = fmt::format("synod_{}_ms", stage.name);
+    const auto ms = [](std::int64_t us) { return fmt::format("{}.{:03}", us / 1000, us % 1000); };
+    add((key + "_count").c_str(), stage.histogram->count());
+    add((key + "_p50").c_str(), ms(stage.histogram->percentile_us(50)));
+    add((key + "_p99").c_str(), ms(stage.histogram->percentile_us(99)));
+    add((key + "_max").c_str(), ms(stage.histogram->max_us()));
+  }
   if (!c.rot.empty()) {
     add("synod_rot", c.rot);
   }
   if (!c.reason.empty()) {
     add("synod_reason", c.reason);
   }
-  return text;
+  return values;
 }
-
-std::string sid(SessionId session) {
-  return fmt::format("0x{:x}", static_cast<std::uint64_t>(session.value()));
-}
-
-std::string watches_by_session(const FourLetterView& facts) {
-  std::map<SessionId, std::set<std::string>> by_session;
-  for (const auto& [session, path] : facts.watch_pairs) {
-    by_session[session].insert(path);
-  }
-  std::string text;
-  for (const auto& [session, paths] : by_session) {
-    text += sid(session) + "\n";
-    for (const std::string& path : paths) {
-      text += "\t" + path + "\n";
-    }
-  }
-  return text + "\n";
-}
-
-std::string watches_by_path(const FourLetterView& facts) {
-  std::map<std::string, std::set<SessionId>> by_path;
-  for (const auto& [session, path] : facts.watch_pairs) {
-    by_path[path].insert(session);
-  }
-  std::string text;
-  for (const auto& [path, sessions] : by_path) {
-    text += path + "\n";
-    for (const SessionId session : sessions) {
-      text += "\t" + sid(session) + "\n";
-    }
-  }
-  return text + "\n";
-}
-
-}  // namespace
 
 bool is_four_letter_word(std::string_view word) { return is_among(word, known); }
 

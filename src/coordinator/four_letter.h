@@ -34,6 +34,16 @@ struct FourLetterView {
   std::vector<std::pair<SessionId, std::string>> watch_pairs;  // wchc, wchp; by path
 };
 
+// The stages of a write (latency.h), and whole requests. Borrows the facts.
+struct NamedHistogram {
+  const char* name;
+  const Histogram* histogram;
+};
+std::vector<NamedHistogram> histograms_of(const FourLetterView& facts);
+// The lines of mntr, in order.
+std::vector<std::pair<std::string, std::string>> mntr_values(const FourLetterView& facts,
+                                                             const EdgeOptions& options);
+
 // True for every word that ZooKeeper knows: others are the length of a frame.
 bool is_four_letter_word(std::string_view word);
 bool four_letter_allowed(std::string_view word, const EdgeOptions& options);

@@ -219,6 +219,10 @@ void Journal::Impl::perform(const FinishReceive& command) {
 // --- shortening
 
 void Journal::Impl::perform(const ShortenLog& command) {
+  if (purged_at_.has_value() && lane_.now() - *purged_at_ < options_.purge_interval) {
+    return;
+  }
+  purged_at_ = lane_.now();
   const Slot first = log_->first_slot();
   const auto oldest = snapshots_->remove_old(command.covered);
   if (!oldest.ok()) {

@@ -2,6 +2,7 @@
 // the log when it is whole again.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/journal_impl.h"
@@ -116,7 +117,11 @@ void Journal::Impl::scrub_snapshots() {
     return;
   }
   const auto piece = scrub_reader_->next();
-  if (!piece.ok()) {
+  const auto all = snapshots_->all();
+  const bool kept = std::any_of(all.begin(), all.end(), [this](const storage::SnapshotRef& ref) {
+    return ref.id.slot == scrubbed_;
+  });
+  if (!piece.ok() && kept) {  // an old one may have been removed meanwhile
     say_rot(fmt::format("snapshot of slot {}: {}", scrubbed_.value(), piece.error().message));
     if (piece.error().code == ErrorCode::corrupt) {
       static_cast<void>(snapshots_->set_aside(scrubbed_));

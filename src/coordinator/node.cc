@@ -4,6 +4,7 @@
 #include <deque>
 #include <utility>
 
+#include "coordinator/admin.h"
 #include "coordinator/edge.h"
 #include "coordinator/journal.h"
 #include "ports/scope.h"
@@ -82,7 +83,10 @@ struct Node::Parts {
         edges[i] = std::make_unique<Edge>(*lanes.edges[i], shared, to_engine, std::move(edge));
       });
     }
-    post(*lanes.edges[0], [this] { listen(); });
+    post(*lanes.edges[0], [this] {
+      listen();
+      open_admin();
+    });
   }
 
   void build_journal() {
@@ -92,6 +96,9 @@ struct Node::Parts {
     journal_options.log = options.log;
     journal_options.log.boot_id = options.boot_id;
     journal_options.ballast_size_bytes = options.ballast_size_bytes;
+    journal_options.snapshot.keep = options.config.snapshots_retained;
+    journal_options.purge_interval =
+        Duration::seconds(std::int64_t{3600} * options.config.purge_interval_hours);
     journal_options.planted = options.planted;
     journal_options.log.planted = options.planted;
     journal_options.snapshot.planted = options.planted;
@@ -145,6 +152,31 @@ struct Node::Parts {
       const ports::Address address = listener->address();
       post(lanes.engine, [this, address] { options.on_listening(address); });
     }));
+  }
+
+  // Nobody's clients need it: what cannot be had is said, and no more.
+  void open_admin() {
+    const ZooConfig& config = options.config;
+    for (const auto& port :
+         {config.admin_enabled ? config.admin_port : std::nullopt, config.metrics_port}) {
+      if (!port.has_value()) {
+        continue;
+      }
+      if (admin == nullptr) {
+        admin = std::make_unique<Admin>(*edges[0], lanes.network, config.admin_url);
+      }
+      lanes.network.resolve(
+          *lanes.edges[0], {config.admin_address, *port}, scope.wrap([this](auto&& addresses) {
+            Log& log = lanes.edges[0]->log();
+            const Status listening =
+                addresses.ok() ? admin->listen(addresses->front()) : Status(addresses.error());
+            if (listening.ok()) {
+              log.info("admin", "answers at http://{}", to_string(admin->address()));
+            } else {
+              log.warning("admin", "no admin server: {}", to_string(listening.error()));
+            }
+          }));
+    }
   }
 
   // Round and round the edges.
@@ -222,6 +254,9 @@ struct Node::Parts {
       return;
     }
     post_surely(from, *lanes.edges[i], [this, i] {
+      if (i == 0) {
+        admin.reset();
+      }
       edges[i].reset();
       stop_edge(*lanes.edges[i], static_cast<EdgeIndex>(i + 1));
     });
@@ -234,6 +269,7 @@ struct Node::Parts {
   std::unique_ptr<Engine> engine;
   std::vector<std::unique_ptr<Edge>> edges;
   std::unique_ptr<ports::Listener> listener;
+  std::unique_ptr<Admin> admin;  // on the first edge's Lane; nullptr: none is configured
   EdgeIndex next_edge = 0;
   std::size_t edges_draining = 0;  // on the engine's Lane
   Slot applied;                    // when the last edge was drained

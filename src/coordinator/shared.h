@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/latency.h"
 #include "coordinator/messages.h"
 #include "ports/gate.h"
 #include "znode/state.h"
@@ -38,6 +39,7 @@ struct ClusterView {
   std::uint64_t proposals = 0;
   Duration flush_p99 = {};         // of the last few hundred flushes
   std::uint64_t slow_applies = 0;  // above 1 ms
+  StageLatencies stages;           // but `reply`, which each edge has of its own
   std::string rot;                 // what went bad on the disk and is not needed now, in words
   bool disk_full = false;          // what this replica should write waits for room
   bool failed = false;             // the journal failed: this replica takes no part any more
@@ -46,6 +48,7 @@ struct ClusterView {
 
 struct Inbox {
   std::vector<InboxItem> items;
+  Instant since;  // of the first of them
   // The edge's own word, written inside its ReadHold: somebody watches. While it is down no events
   // of changes are put here. A watch is added inside the hold that reads what it watches, so none
   // is missed.

@@ -283,11 +283,13 @@ Setter boolean_into(bool ZooConfig::*field) {
   return [field](const Property& p, ZooConfig& c) { return boolean(p, c.*field); };
 }
 
-Status parse_client_port(const Property& p, ZooConfig& c) {
-  std::uint16_t port = 0;
-  SYNOD_TRY(number<std::uint16_t>(p, 0, 65535, port));
-  c.client_port = port;
-  return {};
+Setter port_into(std::optional<std::uint16_t> ZooConfig::*field) {
+  return [field](const Property& p, ZooConfig& c) -> Status {
+    std::uint16_t port = 0;
+    SYNOD_TRY(number<std::uint16_t>(p, 0, 65535, port));
+    c.*field = port;
+    return {};
+  };
 }
 
 Status parse_my_id_key(const Property& p, ZooConfig& c) {
@@ -311,7 +313,7 @@ Status refuse_if_true(const Property& p, ZooConfig& c) {
 const std::map<std::string, Setter, std::less<>>& setters() {
   constexpr std::int32_t ms_max = 24 * 3600 * 1000;
   static const std::map<std::string, Setter, std::less<>> all = {
-      {"clientPort", parse_client_port},
+      {"clientPort", port_into(&ZooConfig::client_port)},
       {"clientPortAddress", text_into(&ZooConfig::client_port_address)},
       {"dataDir", text_into(&ZooConfig::data_dir)},
       {"dataLogDir", text_into(&ZooConfig::data_log_dir)},
@@ -332,11 +334,21 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"skipACL", boolean_into(&ZooConfig::skip_acl)},
       {"enforceQuota", refuse_if_true},
       {"extendedTypesEnabled", boolean_into(&ZooConfig::extended_types)},
+      {"synod.slowRequestMs", number_into<std::int32_t>(&ZooConfig::slow_request_ms, 0, ms_max)},
       {"synod.linearizableReads", boolean_into(&ZooConfig::linearizable_reads)},
       {"DigestAuthenticationProvider.enabled", boolean_into(&ZooConfig::digest_enabled)},
       {"DigestAuthenticationProvider.superDigest", text_into(&ZooConfig::super_digest)},
       {"snapCount",
        number_into<std::uint64_t>(&ZooConfig::snapshot_count, 2, std::uint64_t{1} << 40)},
+      {"autopurge.snapRetainCount",
+       number_into<std::uint32_t>(&ZooConfig::snapshots_retained, 0, 1U << 20)},
+      {"autopurge.purgeInterval",
+       number_into<std::uint32_t>(&ZooConfig::purge_interval_hours, 0, 1U << 20)},
+      {"admin.enableServer", boolean_into(&ZooConfig::admin_enabled)},
+      {"admin.serverPort", port_into(&ZooConfig::admin_port)},
+      {"admin.serverAddress", text_into(&ZooConfig::admin_address)},
+      {"admin.commandURL", text_into(&ZooConfig::admin_url)},
+      {"metricsProvider.httpPort", port_into(&ZooConfig::metrics_port)},
       {"myid", parse_my_id_key},
       {"peerType", parse_peer_type},
       {"secureClientPort", refuse},
@@ -394,6 +406,11 @@ Status check_whole(ZooConfig& config) {
   }
   if (config.data_log_dir.empty()) {
     config.data_log_dir = config.data_dir;
+  }
+  // One alone could not be replaced by an older one if it turned out to be damaged.
+  config.snapshots_retained = std::max<std::uint32_t>(config.snapshots_retained, 2);
+  if (config.admin_address.empty()) {
+    config.admin_address = config.client_port_address;
   }
   if (config.session_timeout_ms_min <= 0) {
     config.session_timeout_ms_min = 2 * config.tick_ms;

@@ -57,10 +57,19 @@ struct ZooConfig {
   std::set<std::string> four_letter_words;  // "*" is all
   bool skip_acl = false;
   bool extended_types = false;
-  bool linearizable_reads = false;  // synod.linearizableReads, ours
+  bool linearizable_reads = false;      // synod.linearizableReads, ours
+  std::int32_t slow_request_ms = 1000;  // synod.slowRequestMs, ours; 0: none is told
   bool digest_enabled = true;
   std::string super_digest;
   std::uint64_t snapshot_count = 100'000;  // slots between snapshots
+  std::uint32_t snapshots_retained = 2;    // autopurge.snapRetainCount
+  std::uint32_t purge_interval_hours = 0;  // autopurge.purgeInterval; 0: after each snapshot
+  // The admin server: there if its port is set (ZooKeeper's is there unless it is disabled).
+  bool admin_enabled = true;
+  std::optional<std::uint16_t> admin_port;
+  std::string admin_address;  // empty: clientPortAddress
+  std::string admin_url = "/commands";
+  std::optional<std::uint16_t> metrics_port;  // metricsProvider.httpPort
 
   // Of this node; from `myid` in the file (ours), or from read_my_id. 1 when standalone.
   std::optional<NodeId> my_id;

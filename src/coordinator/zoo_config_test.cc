@@ -26,6 +26,8 @@ TEST(ZooConfig, SampleFileOfThree) {
       "server.1=zoo1:2888:3888;2182\n"
       "server.3=zoo3:2888:3888:participant;10.0.0.3:2181\n"
       "autopurge.purgeInterval=1\n"
+      "admin.serverPort=8081\n"
+      "leaderServes=yes\n"
       "zookeeper.skipACL=yes\n"
       "4lw.commands.whitelist=stat, ruok\n");
   ASSERT_TRUE(config.ok()) << config.error().message;
@@ -36,7 +38,11 @@ TEST(ZooConfig, SampleFileOfThree) {
   EXPECT_EQ(config->session_timeout_ms_max, 40000);
   EXPECT_TRUE(config->skip_acl);
   EXPECT_EQ(config->four_letter_words, (std::set<std::string>{"ruok", "stat"}));
-  EXPECT_EQ(config->warning, "these keys have no effect here: autopurge.purgeInterval");
+  EXPECT_EQ(config->warning, "these keys have no effect here: leaderServes");
+  EXPECT_EQ(config->purge_interval_hours, 1U);
+  EXPECT_EQ(config->snapshots_retained, 2U);
+  EXPECT_EQ(config->admin_port, std::optional<std::uint16_t>(8081));
+  EXPECT_FALSE(config->metrics_port.has_value());
   ASSERT_EQ(config->servers.size(), 3U);
   EXPECT_EQ(config->servers[0].client->port, 2182);
   EXPECT_EQ(config->servers[1].peer.host, "::1");

@@ -5,12 +5,15 @@ them. No session is lost, no acknowledged write is, and every server exits 0. Th
     rolling.py --synod build/synod [--rounds 2]
 """
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Failed, free_base_port, wait_for  # noqa: E402
@@ -101,6 +104,39 @@ def check_all(server, writers):
         client.close()
 
 
+def page(server, path):
+    """Status and body of a page of the server's admin server; (0, '') if it does not answer."""
+    try:
+        with urllib.request.urlopen(server.admin + path, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ''
+
+
+def check_pages(server):
+    demand(page(server, '/health')[0] == 200, 'liveness')
+    wait_for('readiness', lambda: page(server, '/ready')[0] == 200)
+    monitor = json.loads(page(server, '/commands/monitor')[1])
+    demand(monitor['znode_count'] > 3 and monitor['command'] == 'monitor', f'monitor said: {monitor}')
+    metrics = page(server, '/metrics')[1]
+    demand('synod_stage_flush_seconds_bucket{le="+Inf"}' in metrics and '\nznode_count ' in metrics, 'metrics')
+    demand(page(server, '/nothing')[0] == 404, 'a page that is not there')
+
+
+def why_alone(servers):
+    """With the others gone the last one tells why it does not serve."""
+    last = servers[0]
+    for server in servers[1:]:
+        demand(server.stop() == 0, 'an orderly end')
+    wait_for('no longer ready', lambda: page(last, '/ready')[0] == 503)
+    wait_for('the reason', lambda: 'no quorum' in last.mntr().get('zk_synod_reason', ''))
+    demand('no quorum' in page(last, '/ready')[1], 'the reason of readiness')
+    demand(page(last, '/health')[0] == 200, 'liveness without a quorum')
+    demand(last.stop() == 0, 'an orderly end without a quorum')
+
+
 def in_order(servers):
     """Followers first, the leader last: the fewest hand-overs, and one is what is to be seen."""
     return sorted(servers, key=lambda s: s.leads())
@@ -148,12 +184,14 @@ def run(servers, rounds):
             writer.check()
         for server in servers:
             check_all(server, writers)
+            check_pages(server)
         print(f'{sum(len(w.moments) for w in writers)} writes acknowledged, all there; no session lost; '
               f'largest gap {1000 * worst:.0f} ms')
         demand(worst < GAP_MAX, f'a gap of {worst:.1f} s')
     finally:
         for writer in writers:
             writer.close()
+    why_alone(servers)
 
 
 def main():
@@ -163,7 +201,10 @@ def main():
     options = parser.parse_args()
     directory = tempfile.mkdtemp(prefix='synod_rolling_')
     base = free_base_port()
-    servers = [Server(os.path.abspath(options.synod), directory, base, n, 3) for n in (1, 2, 3)]
+    servers = [Server(os.path.abspath(options.synod), directory, base, n, 3, snapshots=1000,
+                      more=f'admin.serverPort={base + 30 + n}\n') for n in (1, 2, 3)]
+    for n, server in enumerate(servers, start=1):
+        server.admin = f'http://127.0.0.1:{base + 30 + n}'
     try:
         run(servers, options.rounds)
     except (Failed, KazooException, KazooTimeoutError, SessionExpiredError) as error:
