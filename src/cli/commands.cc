@@ -3,6 +3,7 @@
 namespace synod::cli {
 
 int agent_main(const std::vector<std::string>& arguments);
+int backup_main(const std::vector<std::string>& arguments);
 int coordinator_main(const std::vector<std::string>& arguments);
 int data_main(const std::vector<std::string>& arguments);
 int down_main(const std::vector<std::string>& arguments);
@@ -12,6 +13,7 @@ int kill_main(const std::vector<std::string>& arguments);
 int logs_main(const std::vector<std::string>& arguments);
 int master_main(const std::vector<std::string>& arguments);
 int ps_main(const std::vector<std::string>& arguments);
+int restore_main(const std::vector<std::string>& arguments);
 int run_main(const std::vector<std::string>& arguments);
 int sentinel_main(const std::vector<std::string>& arguments);
 int services_main(const std::vector<std::string>& arguments);
@@ -40,7 +42,9 @@ std::span<const Command> commands() {
       {"master", "a master of the resource manager", master_main},
       {"agent", "runs tasks on this machine: a Mesos agent", agent_main},
       {"services", "the service scheduler: keeps apps running", services_main},
-      {"data", "verify, dump or repair what a coordinator keeps on its disk", data_main},
+      {"data", "verify, dump, repair or recover what a coordinator keeps", data_main},
+      {"backup", "gather what a coordinator keeps, while it runs", backup_main},
+      {"restore", "make a new ensemble of a backup, as of any moment", restore_main},
       {"version", "print the version", version_main},
       // started by other subcommands
       {"executor", "", executor_main},

@@ -9,29 +9,14 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/zoo_config_file.h"
 #include "coordinator/node.h"
 #include "machine/machine.h"
 
 namespace synod::cli {
 namespace {
 
-constexpr std::size_t zoo_cfg_size_bytes_max = 1 << 20;
-constexpr std::size_t my_id_size_bytes_max = 64;
 constexpr std::size_t edges_max = 8;
-
-Result<coordinator::ZooConfig> read_config(ports::Disk& disk, const std::string& path) {
-  SYNOD_TRY_ASSIGN(const Bytes text, ports::read_file(disk, path, zoo_cfg_size_bytes_max));
-  SYNOD_TRY_ASSIGN(coordinator::ZooConfig config, coordinator::parse_zoo_config(text));
-  std::optional<std::string> my_id;
-  auto file = ports::read_file(disk, config.data_dir + "/myid", my_id_size_bytes_max);
-  if (file.ok()) {
-    my_id = std::move(file).value();
-  } else if (file.error().code != ErrorCode::not_found) {
-    return file.error();
-  }
-  SYNOD_TRY(coordinator::complete_zoo_config(config, my_id));
-  return config;
-}
 
 // One Lane for engine and edges where there are two cpus or fewer, else one for each.
 struct Lanes {
@@ -72,7 +57,7 @@ int coordinator_main(const std::vector<std::string>& arguments) {
     return exit_usage;
   }
   machine::Machine machine({.log_path = log});
-  Result<coordinator::ZooConfig> config = read_config(machine.disk(), path);
+  Result<coordinator::ZooConfig> config = read_zoo_config(machine.disk(), path);
   if (!config.ok()) {
     std::fputs(fmt::format("synod coordinator: {}: {}\n", path, config.error().message).c_str(),
                stderr);

@@ -1,6 +1,6 @@
-// `synod data verify|dump|repair --dir D`: what a coordinator left on a disk, while it is not
-// running. Reads what is there and says it in plain words; `repair` makes a damaged log whole where
-// the node's own snapshots allow it, and never removes anything.
+// `synod data verify|dump|repair|recover --dir D`: what a coordinator left on a disk, while it is
+// not running. Reads what is there and says it in plain words; `repair` makes a damaged log whole
+// where the node's own snapshots allow it, and never removes anything.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/recover.h"
 #include "coordinator/journal_records.h"
 #include "coordinator/log_repair.h"
 #include "http/json.h"
@@ -261,11 +262,19 @@ Result<int> dump(ports::Disk& disk, const DataPlace& place, bool json) {
   return exit_sound;
 }
 
+// `snapshots`: dataDir, if `dir` is another dataLogDir.
+Result<int> recover(machine::Machine& machine, const DataPlace& place, const std::string& dir,
+                    const std::string& snapshots, const RecoverOptions& options) {
+  return recover_data(machine, snapshots.empty() ? dir : snapshots, {place.log, place.snapshots},
+                      options);
+}
+
 // dataDir or dataLogDir as zoo.cfg names them, or what lies in them.
-Result<DataPlace> find_place(ports::Disk& disk, const std::string& dir, std::string snapshots) {
+Result<DataPlace> find_place(ports::Disk& disk, const std::string& dir, std::string snapshots,
+                             bool recovers) {
   DataPlace place{dir + "/log", snapshots.empty() ? dir + "/snapshots" : snapshots + "/snapshots"};
   SYNOD_TRY_ASSIGN(const bool there, disk.exists(place.log));
-  if (!there) {
+  if (!there && !recovers) {  // a recovery may have been interrupted just there
     return Error{
         ErrorCode::not_found,
         fmt::format("{} has no directory `log`: it is no dataLogDir of a coordinator", dir)};
@@ -279,34 +288,43 @@ int data_main(const std::vector<std::string>& arguments) {
   std::string dir;
   std::string snapshots;
   std::string output = "text";
+  RecoverOptions recovery;
   std::vector<std::string> rest;
-  Flags flags("data", "what a coordinator keeps on its disk: verify, dump or repair it");
+  Flags flags("data", "what a coordinator keeps on its disk: verify, dump, repair or recover it");
   flags.text("dir", &dir, "dataDir of zoo.cfg; dataLogDir if it is another one");
   flags.text("snapshots", &snapshots, "dataDir, if --dir is another dataLogDir");
   flags.text("output", &output, "text or json");
-  flags.rest("what", &rest, "verify, dump or repair");
+  flags.number("id", &recovery.id, "recover: the number of this server, if its log cannot tell");
+  flags.text("members", &recovery.members, "recover: the new ensemble, as 1,2,3; else this one");
+  flags.toggle("yes", &recovery.yes, "recover: do it, whatever may be lost");
+  flags.rest("what", &rest, "verify, dump, repair or recover");
   flags.footer(
       "verify reads everything and changes nothing: exit code 0 is sound, 1 damaged\n"
       "dump   prints every record of the log\n"
       "repair makes a damaged log whole where the own snapshots cover what is lost; the damaged\n"
-      "       files are kept. What only other servers hold is fetched when the server starts");
+      "       files are kept. What only other servers hold is fetched when the server starts\n"
+      "recover founds a new ensemble from this server alone, when a quorum of the old one is lost\n"
+      "       for good: tells what may be lost, and does it with --yes. The old files are kept");
   if (const auto exit = flags.parse(arguments)) {
     return *exit;
   }
   const std::string what = rest.size() == 1 ? rest.front() : "";
-  const bool known = what == "verify" || what == "dump" || what == "repair";
+  const bool known = what == "verify" || what == "dump" || what == "repair" || what == "recover";
   if (!known || dir.empty() || (output != "text" && output != "json")) {
-    std::fputs("synod data: verify, dump or repair, and --dir=DIR: the dataDir of a zoo.cfg\n",
-               stderr);
+    std::fputs(
+        "synod data: verify, dump, repair or recover, and --dir=DIR: the dataDir of a zoo.cfg\n",
+        stderr);
     return exit_usage;
   }
   machine::Machine machine({});
   const auto done = [&]() -> Result<int> {
-    SYNOD_TRY_ASSIGN(const DataPlace place, find_place(machine.disk(), dir, snapshots));
+    SYNOD_TRY_ASSIGN(const DataPlace place,
+                     find_place(machine.disk(), dir, snapshots, what == "recover"));
     const bool json = output == "json";
-    return what == "verify" ? verify(machine.disk(), place, json)
-           : what == "dump" ? dump(machine.disk(), place, json)
-                            : repair(machine, place, json);
+    return what == "verify"   ? verify(machine.disk(), place, json)
+           : what == "dump"   ? dump(machine.disk(), place, json)
+           : what == "repair" ? repair(machine, place, json)
+                              : recover(machine, place, dir, snapshots, recovery);
   }();
   if (!done.ok()) {
     std::fputs(fmt::format("synod data: {}\n", done.error().message).c_str(), stderr);

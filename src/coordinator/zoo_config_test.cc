@@ -4,6 +4,7 @@
 
 #include "base/prng.h"
 #include "coordinator/edge_options.h"
+#include "coordinator/node.h"
 
 namespace synod::coordinator {
 namespace {
