@@ -90,6 +90,9 @@ bool Courier::on(const LogRead& report) {
   if (report.error.has_value()) {
     lane_.log().warning("engine", "log for node {} cannot be read: {}", to.value(),
                         report.error->message);
+    if (report.error->code == ErrorCode::corrupt) {
+      owner_.unreadable();
+    }
     finish(to, false);
     return true;
   }

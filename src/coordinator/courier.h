@@ -25,6 +25,8 @@ struct CourierOwner {
   std::function<std::size_t(NodeId)> buffered;
   // Sent and SnapshotStaged.
   std::function<void(paxos::Event)> core;
+  // Slots that a peer needs went bad in the own log.
+  std::function<void()> unreadable;
 };
 
 class Courier {

@@ -54,7 +54,8 @@ Engine::Engine(EnginePorts ports, EngineOptions options)
                        [this](const paxos::Event& event) {
                          step(event);
                          end_turn_soon();
-                       }}),
+                       },
+                       [this] { teach_by_snapshot(); }}),
       walker_(ports.journal, options_.snapshots),
       served_at_(lane_.now()) {
   const ports::WriteHold hold(shared_.gate);
@@ -241,6 +242,18 @@ void Engine::take(SnapshotWritten&& r) {
     lane_.log().info("engine", "snapshot of slot {} written, {} bytes", r.ref->id.slot.value(),
                      r.ref->file_size_bytes);
     journal(ShortenLog{r.ref->id.slot, options_.log_slots_kept});
+    if (std::exchange(log_unreadable_, false)) {
+      step(paxos::LogTrimmed{r.ref->id.slot.next()});
+    }
+  }
+}
+
+// The state is whole where the log is not: whoever lags gets a snapshot of it instead. What is bad
+// stays until a restart has it fetched from peers.
+void Engine::teach_by_snapshot() {
+  log_unreadable_ = true;
+  if (!walker_.active()) {
+    begin_snapshot(applier_.applied());
   }
 }
 
@@ -367,14 +380,19 @@ void Engine::apply_some() {
 
 void Engine::snapshot_if_due(Slot slot) {
   if (phase_ == Phase::running && walker_.due(slot)) {
-    storage::SnapshotId id;
-    id.cluster = core_->identity().cluster;
-    id.slot = slot;
-    id.chain = applier_.chain().value();
-    id.digest = shared_.state.digest();
-    id.meta = paxos::encode(applier_.membership());
-    walker_.begin(shared_.state, id);
+    begin_snapshot(slot);
   }
+}
+
+// Of the state as it is: `slot` was applied last.
+void Engine::begin_snapshot(Slot slot) {
+  storage::SnapshotId id;
+  id.cluster = core_->identity().cluster;
+  id.slot = slot;
+  id.chain = applier_.chain().value();
+  id.digest = shared_.state.digest();
+  id.meta = paxos::encode(applier_.membership());
+  walker_.begin(shared_.state, id);
 }
 
 void Engine::update_view() {

@@ -155,6 +155,8 @@ class Engine {
   void end_turn();
   void apply_some();
   void snapshot_if_due(Slot slot);
+  void begin_snapshot(Slot slot);
+  void teach_by_snapshot();
   void fail(const Error& error);
   void hand_over(const char* why);
   void end_leave();
@@ -218,8 +220,9 @@ class Engine {
   Recent flushes_;
   DiskWatch disk_watch_;
   bool disk_full_ = false;
-  std::string rot_;             // found last by scrubbing
-  std::function<void()> left_;  // told to stop: who waits for another leader
+  bool log_unreadable_ = false;  // until the next snapshot is durable
+  std::string rot_;              // found last by scrubbing
+  std::function<void()> left_;   // told to stop: who waits for another leader
 
   // What gathered for the leader, here or there.
   std::deque<Bytes> queue_;

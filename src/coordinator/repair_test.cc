@@ -168,6 +168,26 @@ TEST(Repair, OneAloneSaysWhatItCannotRead) {
       << e.reason(1);
 }
 
+// No restart in between: the rot is met when somebody needs what it hit.
+TEST(Repair, ALeaderThatCannotReadItsLogTeachesBySnapshot) {
+  RottenEnsemble e(9);
+  ASSERT_TRUE(e.begin(20));
+  const int leader = static_cast<int>(e.node(1)->shared().view.leader.value());
+  const int lagging = leader % 3 + 1;
+  e.machine(lagging).power_off();
+  ASSERT_TRUE(e.go_on(10));
+  ASSERT_TRUE(e.rest());
+  int spoiled = 0;
+  for (std::size_t number = e.written(); number-- > 22 && spoiled == 0;) {
+    spoiled = e.spoil(leader, fmt::format("data of /n{}", number));
+  }
+  ASSERT_GT(spoiled, 0);
+  e.restart(lagging);
+  ASSERT_TRUE(e.settle());
+  EXPECT_EQ(e.missing(lagging), "");
+  EXPECT_EQ(static_cast<int>(e.node(lagging)->shared().view.leader.value()), leader);
+}
+
 TEST(Repair, ADamagedSnapshotComesFromAPeer) {
   RottenEnsemble e(6);
   ASSERT_TRUE(e.begin(400));
