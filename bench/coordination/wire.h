@@ -25,6 +25,7 @@ inline constexpr std::int32_t set_watches = 101;
 }  // namespace op
 inline constexpr std::int32_t ephemeral_sequential = 3;
 inline constexpr std::int32_t xid_set_watches = -8;
+inline constexpr std::int32_t xid_ping = -2;
 inline constexpr std::size_t reply_header_size = 16;  // xid, zxid, error
 inline constexpr std::size_t stat_size = 68;
 
