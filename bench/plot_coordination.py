@@ -70,7 +70,7 @@ def main():
              'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>']
     for i, ((servers, operation, outstanding), panel) in enumerate(sorted(panels.items())):
         noun = 'server' if servers == 1 else 'servers'
-        title = f'{operation}, {servers} {noun}, {outstanding} under way: operations a second'
+        title = f'{operation}, {servers} {noun}, {outstanding} under way, operations/s'
         parts.append(draw_panel(title, panel, i % columns * WIDTH, i // columns * HEIGHT))
     for i, (system, name) in enumerate(NAMES.items()):
         x = 20 + 160 * i

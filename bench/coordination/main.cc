@@ -155,6 +155,7 @@ std::vector<Point> plan(const Options& options) {
   add(Work::read, small, main_shapes);
   if (all) {
     add(Work::write, 1024, main_shapes);
+    add(Work::read, 1024, main_shapes);
     for (const Work work : {Work::mix_90_10, Work::mix_50_50, Work::create_delete, Work::ephemeral,
                             Work::multi_ten, Work::children}) {
       add(work, small, few);
