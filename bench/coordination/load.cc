@@ -197,14 +197,6 @@ Outcome run_load(const std::vector<int>& ports, const Load& load,
   return Runner(ports, load).run(at_begin, at_end);
 }
 
-static std::string ping_frame() {
-  std::string out;
-  FrameWriter frame(out);
-  frame.i32(xid_ping);
-  frame.i32(op::ping);
-  return out;
-}
-
 std::string open_sessions(Session::Shared& shared, const std::vector<int>& ports, int count,
                           std::vector<std::unique_ptr<Session>>& sessions) {
   // So many wait for their answer together: one at a time, the first would expire before the last

@@ -86,6 +86,14 @@ inline void append_create(std::string& out, std::int32_t xid, std::string_view p
   frame.i32(0);
 }
 
+inline std::string ping_frame() {
+  std::string out;
+  FrameWriter frame(out);
+  frame.i32(xid_ping);
+  frame.i32(op::ping);
+  return out;
+}
+
 // Reads fields in place; a short frame gives zeroes and empty views.
 class FieldReader {
  public:
