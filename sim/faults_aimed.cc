@@ -196,7 +196,8 @@ void Faults::shuffle_disks() {
 }
 
 // Whoever comes back first must do with what is on the disks. The one with the quick disk often
-// stays away for so long that the others go on without it.
+// stays away for so long that the others go on without it. Mostly only the processes end:
+// what the kernel was given stays, and is believed, since the machine did not restart.
 void Faults::answered() {
   if (calm_ || options_.dark_once_in == 0 || world_.now() < dark_after_ ||
       !prng_.chance(1, options_.dark_once_in)) {
@@ -208,8 +209,14 @@ void Faults::answered() {
   }
   ++counts_["dark"];
   SimMachine* late = quick_ != nullptr && prng_.chance(3, 4) ? quick_ : &draw_target();
+  const bool power = prng_.chance(1, 4);
   for (SimMachine* machine : targets_) {
-    machine->power_off();
+    SimProcess* running = process(*machine);
+    if (power) {
+      machine->power_off();
+    } else if (running != nullptr) {
+      running->kill();
+    }
   }
   Duration longest;
   for (SimMachine* machine : targets_) {

@@ -74,6 +74,9 @@ void aim_dark(Prng& prng, Parameters& p) {
   p.faults.gap_max = Duration::millis(prng.between(300, 1500));
   p.faults.dark_once_in = static_cast<std::uint64_t>(prng.between(1, 8));
   p.network.latency_max = Duration::micros(prng.between(100, 500));
+  // So many that a journal has seldom nothing to do: what waits for it dies with its process.
+  p.clients = 6;
+  p.burst_max = 30;
 }
 
 // Histories that diverge: leaders deposed while their clients go on. Clocks that drift much make an
@@ -184,7 +187,7 @@ struct Aim {
 
 constexpr Aim all_aims[] = {
     {"all", 30, [](Prng&, Parameters&) {}},
-    {"dark", 10, aim_dark},
+    {"dark", 20, aim_dark},
     {"depose", 16, aim_depose},
     {"usurp", 6, aim_usurp},
     {"amnesia", 6, aim_amnesia},

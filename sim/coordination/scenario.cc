@@ -20,6 +20,9 @@ namespace {
 constexpr Duration ready_max = Duration::seconds(30);
 // After the last fault: elections, stale connections, sessions that end, then all is well again.
 constexpr Duration recovery_max = Duration::seconds(40);
+// Where disks forget or rot, one server may wait for another that cannot answer: so long, and then
+// it goes on (decision 0132).
+constexpr Duration doubt_max = Duration::seconds(60);
 // A partial partition: after this long whoever is in the midst serves, and goes on to.
 constexpr Duration partial_bound = Duration::seconds(6);
 constexpr int leaders_max = 5;
@@ -222,6 +225,11 @@ class Run {
     process.kill();
   }
 
+  Duration recovery() const {
+    const FaultOptions& faults = parameters_.faults;
+    return faults.lost_writes > 0 || faults.corrupt > 0 ? recovery_max + doubt_max : recovery_max;
+  }
+
   // Every client is served again, then all sessions end: some are closed, some expire.
   bool settle() {
     for (SimProcess* client : clients_) {
@@ -236,8 +244,9 @@ class Run {
       }
       return true;
     };
-    if (!world_.run_until(world_.now() + recovery_max, all_served)) {
-      findings_.add("liveness: not every client is served 40 s after the last fault");
+    if (!world_.run_until(world_.now() + recovery(), all_served)) {
+      findings_.add(fmt::format("liveness: not every client is served {} s after the last fault",
+                                recovery().seconds()));
       return false;
     }
     // They do nothing but ping. Who was found silent before is told so meanwhile; from then on
@@ -268,8 +277,9 @@ class Run {
       SimProcess& process = client_machines_[0]->start("audit", [this, client](SimProcess& self) {
         return std::make_shared<Audit>(self, history_, client);
       });
-      if (!world_.run_until(world_.now() + recovery_max, [&] { return is_done<Audit>(process); })) {
-        findings_.add(fmt::format("liveness: replica {} cannot be read 40 s after the calm", id));
+      if (!world_.run_until(world_.now() + recovery(), [&] { return is_done<Audit>(process); })) {
+        findings_.add(fmt::format("liveness: replica {} cannot be read {} s after the calm", id,
+                                  recovery().seconds()));
         return;
       }
       history_.audited = true;
