@@ -10,6 +10,14 @@
 
 namespace synod::sim::resources {
 
+namespace {
+
+// A page shows how things were when it was asked of the core, and says so (X-Synod-Age-Ms); until
+// the master has confirmed that it leads it waits, on a slow link for long.
+constexpr Duration page_age_max = Duration::seconds(2);
+
+}  // namespace
+
 using coordination::Operation;
 using zkwire::OpCode;
 
@@ -90,6 +98,7 @@ void Auditor::on_lost() {
 
 void Auditor::audit_later() {
   phase_ = Phase::idle;
+  ++asked_;
   scope_.reset();
   lane_.after(Duration::millis(150), scope_.wrap([this] { audit(); }));
   // Whatever hangs is given up.
@@ -196,13 +205,21 @@ void Auditor::registry_read() {
     return;
   }
   ++audits_;
+  std::map<std::string, Instant> missing;
   for (const std::string& agent : suspects_) {
-    if (std::find(admitted_.begin(), admitted_.end(), agent) != admitted_.end()) {
+    if (std::find(admitted_.begin(), admitted_.end(), agent) == admitted_.end()) {
+      continue;
+    }
+    const auto before = missing_since_.find(agent);
+    const Instant since = before == missing_since_.end() ? lane_.now() : before->second;
+    missing.emplace(agent, since);
+    if (lane_.now() - since > page_age_max) {
       complaints_.push_back(fmt::format(
           "the registry holds agent {} as admitted, and master {}, which leads, does not know it",
           agent, to_string(address_)));
     }
   }
+  missing_since_ = std::move(missing);
   audit_later();
 }
 
@@ -213,10 +230,19 @@ void Auditor::ask_master() {
   }
   phase_ = Phase::master;
   const auto status = std::make_shared<int>(0);  // between the callbacks of one request
+  // An answer to a question that was given up says how things were then.
+  const auto current = [this, number = ++asked_] { return number == asked_; };
   HttpListener listener;
   listener.on_head = [status](const HttpHead& head) { *status = head.status; };
-  listener.on_body = [this](ByteView bytes) { state_ += bytes; };
-  listener.on_end = [this, status](const std::string& failure) {
+  listener.on_body = [this, current](ByteView bytes) {
+    if (current()) {
+      state_ += bytes;
+    }
+  };
+  listener.on_end = [this, status, current](const std::string& failure) {
+    if (!current()) {
+      return;
+    }
     if (!failure.empty() || *status != 200) {
       audit_later();
       return;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -85,6 +86,8 @@ class Auditor final : public coordination::ClientListener {
   std::vector<std::string> complaints_;
   int audits_ = 0;
   Bytes state_;
+  std::map<std::string, Instant> missing_since_;  // by agent
+  std::uint64_t asked_ = 0;                       // number of the question to a master that counts
   std::unique_ptr<RawHttp> http_;
   ports::Scope scope_;
   coordination::Client client_;
