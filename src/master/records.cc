@@ -170,6 +170,7 @@ void Records::apply(const core::ToRegistry& change, std::set<std::string>& dirty
       records.frameworks_.erase(path);
       dirty.insert(path);
     }
+    void operator()(const core::ConfirmLeadership&) const {}
     void operator()(const core::PutWeights& body) const {
       records.weights_ = body.weights;
       dirty.insert(weights_path);

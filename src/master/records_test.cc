@@ -38,6 +38,9 @@ TEST(Records, what_is_written_reads_the_same) {
   apply(core::PutFramework{
       {{"m-0000"}, core::FrameworkRecord::State::disconnected, {5}, framework_info()}});
   apply(core::PutWeights{{{"dev", 2500}}});
+  const std::set<std::string> changed = dirty;
+  apply(core::ConfirmLeadership{});
+  EXPECT_EQ(dirty, changed);
   records.apply(Happening{{9}, "kind", "text"}, dirty);
   const ReignRecord reign{"m", "127.0.0.1:5050", MasterEpoch(7), {12}, Duration::seconds(2)};
   records.apply(reign, dirty);

@@ -169,6 +169,11 @@ void Core::on(const RegistryDone& event) {
         allocate(allocator::SetWeight{record.role, record.weight});
       }
       return;
+    case Pending::Kind::question:
+      if (const Framework* framework = find(done.framework)) {
+        answer_confirmed(*framework, done.questions);
+      }
+      return;
     case Pending::Kind::other: return;
   }
 }

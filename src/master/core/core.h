@@ -9,6 +9,9 @@
 //             M5 tasks are told unreachable only after the registry holds their agent as such.
 //             M6 what the allocator thinks free on an agent is what the ledger says is free.
 //             M7 nothing is asked of an agent or the registry without this master's Leadership.
+//             M8 a task is told not known only after the registry has confirmed, since the
+//             question,
+//                that this master leads.
 // Purity      Same options and events, same effects.
 // Threads     Confined to the owning Lane. Views may be read anywhere.
 // Memory      Agents, frameworks, tasks, offers; completed ones and lost agents within bounds.
@@ -188,12 +191,14 @@ class Core {
   };
   // What a registry operation was for.
   struct Pending {
-    enum class Kind { admit, unreachable, gone, remove, weights, other };
+    enum class Kind { admit, unreachable, gone, remove, weights, question, other };
 
     Kind kind = Kind::other;
     AgentId agent;
     WallTime since;
     std::vector<WeightRecord> weights;
+    FrameworkId framework;  // question
+    std::vector<Reconcile::Item> questions;
   };
   enum class TimerKind : std::uint8_t { ping, silence, failover, offer, reregister, allocator };
   using Timer = std::tuple<Instant, TimerKind, std::uint64_t>;
@@ -296,7 +301,11 @@ class Core {
   void on(const ShutdownExecutor& event);
   void on(const MessageExecutor& event);
   void on(const Reconcile& event);
-  void reconcile_one(const Framework& framework, const Reconcile::Item& item);
+  void answer_questions(const FrameworkId& id, const std::vector<Reconcile::Item>& items);
+  void answer_confirmed(const Framework& framework, const std::vector<Reconcile::Item>& items);
+  bool say_known(const Framework& framework, const Reconcile::Item& item);
+  std::optional<TaskStatus> not_known(const Framework& framework,
+                                      const Reconcile::Item& item) const;
   TaskStatus status_of(TaskState state, const TaskId& task, std::int32_t why) const;
   TaskStatus status_of(const Task& task, TaskState state, std::int32_t why) const;
   void take_status(Agent& agent, Task& task, const TaskStatus& status, TaskState latest);

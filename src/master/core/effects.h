@@ -162,6 +162,8 @@ struct PutFramework {
 struct RemoveFramework {
   FrameworkId framework;
 };
+// Changes nothing: its being done proves that this master led when it was asked.
+struct ConfirmLeadership {};
 struct PutWeights {
   std::vector<WeightRecord> weights;
 };
@@ -170,7 +172,7 @@ struct ToRegistry {
   OperationKey operation;
   Leadership leadership;
   std::variant<AdmitAgent, MarkReachable, MarkUnreachable, MarkGone, RemoveAgent, PutFramework,
-               RemoveFramework, PutWeights>
+               RemoveFramework, PutWeights, ConfirmLeadership>
       body;
 };
 

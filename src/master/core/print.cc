@@ -195,6 +195,7 @@ struct PrintToRegistry {
         << states[static_cast<std::size_t>(e.framework.state)] << " since=" << e.framework.since;
   }
   void operator()(const RemoveFramework& e) { out << "forget framework " << e.framework; }
+  void operator()(const ConfirmLeadership&) { out << "confirm leadership"; }
   void operator()(const PutWeights& e) {
     out << "weights";
     for (const WeightRecord& record : e.weights) {

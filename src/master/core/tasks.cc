@@ -198,7 +198,7 @@ void Core::on(const Kill& event) {
   Task* task = find_task(*framework, event.task);
   if (task == nullptr) {
     // A kill of something unknown is a question about it.
-    reconcile_one(*framework, {event.task, event.agent});
+    answer_questions(event.framework, {{event.task, event.agent}});
     return;
   }
   if (!event.agent.empty() && event.agent != task->view.agent) {
@@ -230,9 +230,7 @@ void Core::on(const Reconcile& event) {
   if (framework == nullptr) {
     return;
   }
-  for (const Reconcile::Item& item : event.tasks) {
-    reconcile_one(*framework, item);
-  }
+  answer_questions(event.framework, event.tasks);
   if (!event.tasks.empty()) {
     return;
   }
@@ -243,24 +241,59 @@ void Core::on(const Reconcile& event) {
   }
 }
 
-// The table of mesos.md 2.8, first matching row.
-void Core::reconcile_one(const Framework& framework, const Reconcile::Item& item) {
-  const bool aware = framework.info.capabilities.partition_aware;
-  if (const Task* task = find_task(framework, item.task)) {
-    tell(framework, Update{status_of(*task, task->update_state.value_or(task->view.state),
-                                     reason::reconciliation)});
-    return;
+// What is known is said at once. That something is not known ends it for its framework, and a
+// master whose candidate node somebody removed may not know for a while that another one has
+// launched it: the registry, which refuses all but the leader, is asked first.
+void Core::answer_questions(const FrameworkId& id, const std::vector<Reconcile::Item>& items) {
+  const Framework& framework = *find(id);
+  Pending asked;
+  asked.kind = Pending::Kind::question;
+  asked.framework = id;
+  for (const Reconcile::Item& item : items) {
+    if (!say_known(framework, item) && not_known(framework, item).has_value()) {
+      asked.questions.push_back(item);
+    }
   }
+  if (!asked.questions.empty()) {
+    ask_registry(ConfirmLeadership{}, std::move(asked));
+  }
+}
+
+// The registry has confirmed: as things are now.
+void Core::answer_confirmed(const Framework& framework, const std::vector<Reconcile::Item>& items) {
+  for (const Reconcile::Item& item : items) {
+    if (!say_known(framework, item)) {
+      if (std::optional<TaskStatus> status = not_known(framework, item)) {
+        tell(framework, Update{*std::move(status)});
+      }
+    }
+  }
+}
+
+bool Core::say_known(const Framework& framework, const Reconcile::Item& item) {
+  const Task* task = find_task(framework, item.task);
+  if (task == nullptr) {
+    return false;
+  }
+  tell(framework, Update{status_of(*task, task->update_state.value_or(task->view.state),
+                                   reason::reconciliation)});
+  return true;
+}
+
+// The table of mesos.md 2.8, first matching row; nothing if it cannot be said yet.
+std::optional<TaskStatus> Core::not_known(const Framework& framework,
+                                          const Reconcile::Item& item) const {
+  const bool aware = framework.info.capabilities.partition_aware;
   const Agent* agent = find(item.agent);
   const auto unreachable = framework.unreachable.find(item.task);
   const bool is_unreachable = unreachable != framework.unreachable.end();
-  // Agents that may still come and report it: nothing can be said yet.
+  // Agents that may still come and report it.
   const bool coming = item.agent.empty()
                           ? !is_unreachable && !recovered_agents_.empty()
                           : recovered_agents_.contains(item.agent) ||
                                 (agent != nullptr && agent->state == AgentState::admitting);
   if (coming) {
-    return;
+    return std::nullopt;
   }
   TaskStatus status = status_of(TaskState::lost, item.task, reason::reconciliation);
   status.agent = is_unreachable ? unreachable->second.agent : item.agent;
@@ -276,7 +309,7 @@ void Core::reconcile_one(const Framework& framework, const Reconcile::Item& item
     status.state = aware ? TaskState::unknown : TaskState::lost;
   }
   status.message = "Reconciliation: the task is not known to the master";
-  tell(framework, Update{std::move(status)});
+  return status;
 }
 
 }  // namespace synod::master::core
