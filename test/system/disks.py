@@ -14,12 +14,10 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import Failed, four_letter_word, free_base_port, wait_for  # noqa: E402
-from servers import Server, demand, print_logs, wait_until_served  # noqa: E402
+from cluster import four_letter_word, free_base_port, wait_for  # noqa: E402
+from servers import Server, demand, play, wait_until_served  # noqa: E402
 
 from kazoo.client import KazooClient  # noqa: E402
-from kazoo.exceptions import KazooException  # noqa: E402
-from kazoo.handlers.threading import KazooTimeoutError  # noqa: E402
 
 
 def flip(path, offset):
@@ -213,26 +211,12 @@ class Scene:
         # Last: the server comes back from it with an older disk.
         print('a_full_disk:', 'ok' if self.a_full_disk() else 'no small file system can be mounted here')
 
-    def end(self):
-        for server in self.servers:
-            server.kill()
-
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--synod', required=True)
     options = parser.parse_args()
-    scene = Scene(os.path.abspath(options.synod))
-    try:
-        scene.run()
-    except (Failed, KazooException, KazooTimeoutError) as error:
-        print(f'FAILED: {type(error).__name__} {error}')
-        print_logs(scene.servers)
-        return 1
-    finally:
-        scene.end()
-    shutil.rmtree(scene.directory)
-    return 0
+    return play(Scene(os.path.abspath(options.synod)))
 
 
 if __name__ == '__main__':

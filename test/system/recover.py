@@ -14,7 +14,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Failed, free_base_port, wait_for  # noqa: E402
-from servers import Server, demand, print_logs, wait_until_served  # noqa: E402
+from servers import Server, demand, play, print_logs, wait_until_served  # noqa: E402
 
 from kazoo.client import KazooClient  # noqa: E402
 from kazoo.exceptions import KazooException  # noqa: E402
@@ -173,18 +173,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--synod', required=True)
     options = parser.parse_args()
-    scene = Scene(os.path.abspath(options.synod))
-    try:
-        scene.run()
-    except (Failed, KazooException, KazooTimeoutError) as error:
-        print(f'FAILED: {type(error).__name__} {error}')
-        print_logs(scene.servers)
-        return 1
-    finally:
-        for server in scene.servers:
-            server.kill()
-    shutil.rmtree(scene.directory)
-    return 0
+    return play(Scene(os.path.abspath(options.synod)))
 
 
 if __name__ == '__main__':

@@ -1,10 +1,14 @@
 """One coordinator as a real process, and an ensemble of them, for tests that need no whole cluster."""
 import glob
 import os
+import shutil
 import signal
 import subprocess
 
 from cluster import Failed, four_letter_word, wait_for
+
+from kazoo.exceptions import KazooException
+from kazoo.handlers.threading import KazooTimeoutError
 
 
 class Server:
@@ -12,7 +16,7 @@ class Server:
         self.synod, self.number = synod, number
         self.directory = os.path.join(directory, f's{number}')
         os.makedirs(self.directory)
-        self.client = f'127.0.0.1:{base + number}'
+        self.client, self.peer_port = f'127.0.0.1:{base + number}', base + 10 + number
         self.log = os.path.join(directory, f's{number}.log')
         self.config = os.path.join(directory, f's{number}.cfg')
         with open(self.config, 'w') as f:
@@ -22,6 +26,7 @@ class Server:
                 f.write(f'server.{n}=127.0.0.1:{base + 10 + n}:{base + 20 + n}\n')
         self.write_id()
         self.process = None
+        self.environment = {}  # beside what the test has
 
     def write_id(self):
         with open(os.path.join(self.directory, 'myid'), 'w') as f:
@@ -29,7 +34,8 @@ class Server:
 
     def start(self):
         with open(self.log, 'a') as log:
-            self.process = subprocess.Popen([self.synod, 'coordinator', '--config', self.config], stderr=log)
+            self.process = subprocess.Popen([self.synod, 'coordinator', '--config', self.config], stderr=log,
+                                            env={**os.environ, **self.environment})
 
     def stop(self, patience=20):
         """SIGTERM; the exit code."""
@@ -43,6 +49,12 @@ class Server:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def mntr(self):
         lines = four_letter_word(self.client, 'mntr').splitlines()
@@ -79,3 +91,20 @@ def print_logs(servers, lines=12):
     for server in servers:
         with open(server.log, errors='replace') as f:
             print(f'--- server {server.number}', *f.read().splitlines()[-lines:], sep='\n')
+
+
+def play(scene):
+    """scene.run() on scene.servers in scene.directory; the exit code. What failed is told, with the servers' logs, and the
+    directory stays."""
+    try:
+        scene.run()
+    except (Failed, KazooException, KazooTimeoutError) as error:
+        print(f'FAILED: {type(error).__name__} {error}')
+        print_logs(scene.servers)
+        print(f'kept: {scene.directory}')
+        return 1
+    finally:
+        for server in scene.servers:
+            server.kill()
+    shutil.rmtree(scene.directory)
+    return 0
