@@ -35,14 +35,7 @@ class KernelFile final : public ports::File {
   }
 
   Result<Bytes> read_medium_at(std::uint64_t offset, std::size_t size) override {
-    Descriptor direct(::open(path_.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
-    if (!direct.is_open()) {
-      return errno == EINVAL ? Error{ErrorCode::unsupported, path_ + ": no direct reads here"}
-                             : last_error("open " + path_);
-    }
-    if (!same_file(direct.get())) {
-      return Error{ErrorCode::unsupported, path_ + ": the name belongs to another file now"};
-    }
+    SYNOD_TRY_ASSIGN(const Descriptor direct, open_direct());
     const std::uint64_t begin = offset / medium_block_bytes * medium_block_bytes;
     const std::uint64_t end =
         (offset + size + medium_block_bytes - 1) / medium_block_bytes * medium_block_bytes;
@@ -97,6 +90,25 @@ class KernelFile final : public ports::File {
   }
 
  private:
+  // By its descriptor: the file may have been renamed since it was opened, as spare segments are.
+  // Where /proc is missing, by its name, if that is still its own.
+  Result<Descriptor> open_direct() const {
+    const std::string self = "/proc/self/fd/" + std::to_string(file_.get());
+    Descriptor direct(::open(self.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+    if (!direct.is_open() && errno == ENOENT) {
+      direct = Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+    }
+    if (!direct.is_open()) {
+      return errno == EINVAL || errno == ENOENT
+                 ? Error{ErrorCode::unsupported, path_ + ": no direct reads here"}
+                 : last_error("open " + path_);
+    }
+    if (!same_file(direct.get())) {
+      return Error{ErrorCode::unsupported, path_ + ": the name belongs to another file now"};
+    }
+    return direct;
+  }
+
   // Until `size` bytes or the end of the file.
   Result<std::size_t> read_into(int fd, char* target, std::uint64_t offset, std::size_t size) {
     std::size_t got = 0;

@@ -50,6 +50,20 @@ TEST_F(DiskTest, the_medium_shows_what_was_flushed) {
   EXPECT_EQ(file->read_medium_at(50'000, 10).value(), "");
 }
 
+TEST_F(DiskTest, the_medium_is_read_whatever_the_file_is_called_by_now) {
+  const auto file = open("spare", ports::OpenMode::create);
+  ASSERT_TRUE(file->write_at(0, "kept").ok());
+  ASSERT_TRUE(file->flush().ok());
+  if (!file->read_medium_at(0, 4).ok()) {
+    GTEST_SKIP() << "this file system has no direct reads";
+  }
+  ASSERT_TRUE(disk->rename(in("spare"), in("segment")).ok());
+  EXPECT_EQ(file->read_medium_at(0, 4).value(), "kept");
+  const auto next = open("spare", ports::OpenMode::create);
+  ASSERT_TRUE(next->write_at(0, "other").ok());
+  EXPECT_EQ(file->read_medium_at(0, 4).value(), "kept");
+}
+
 TEST_F(DiskTest, modes_mean_what_they_say) {
   EXPECT_EQ(disk->open(in("f"), ports::OpenMode::read).error().code, ErrorCode::not_found);
   EXPECT_EQ(disk->open(in("f"), ports::OpenMode::write).error().code, ErrorCode::not_found);
