@@ -1,5 +1,6 @@
 """Ordinary clients (kazoo, unmodified) under load, and the history of what they were told, for history.check()."""
 import random
+import socket
 import threading
 import time
 
@@ -126,6 +127,13 @@ class Worker(threading.Thread):
         except (OSError, AttributeError):
             return None
 
+    def move(self):
+        """Its connection breaks; it goes to another server, or to the same again."""
+        try:
+            self.client._connection._socket.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass
+
     def has_written_since(self, moment):
         """A write that began later than the moment was acknowledged."""
         demand(self.error is None, f'client {self.number}: {type(self.error).__name__} {self.error}')
@@ -158,6 +166,16 @@ class Load:
     def elsewhere(self, server):
         """The clients that are connected, and not to this server."""
         return [w for w in self.workers if w.address() not in (None, server.client)]
+
+    def spread(self, server):
+        """Until half of the clients are elsewhere."""
+        def done():
+            there = [w for w in self.workers if w not in self.elsewhere(server)]
+            if 2 * len(there) <= len(self.workers):
+                return True
+            there[0].move()
+            return False
+        wait_for(f'clients elsewhere than at server {server.number}', done, interval=0.2)
 
     def gap(self, begin, end, workers=None):
         """The longest time in which nobody had a write acknowledged."""

@@ -73,16 +73,16 @@ def paused(e, server):
     """Clients of the others go on after an election at most; its own when they have noticed."""
     told = []
     for seconds in Times.pauses:
+        e.load.spread(server)
         elsewhere, begin = e.load.elsewhere(server), time.monotonic()
         server.pause()
         try:
             last(seconds)
         finally:
             server.resume()
-        if elsewhere:
-            gap = e.load.gap(begin, time.monotonic(), elsewhere)
-            demand(gap < GAP_SECONDS_MAX, f'the clients of the others waited for {gap:.1f} s')
-            told.append(f'{seconds:.0f} s: gap of the {len(elsewhere)} clients elsewhere {1000 * gap:.0f} ms')
+        gap = e.load.gap(begin, time.monotonic(), elsewhere)
+        demand(gap < GAP_SECONDS_MAX, f'the clients of the others waited for {gap:.1f} s')
+        told.append(f'{seconds:.0f} s: gap of the {len(elsewhere)} clients elsewhere {1000 * gap:.0f} ms')
         e.whole()
         e.progress('after a pause')
     return ', '.join(told)
