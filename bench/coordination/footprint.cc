@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "bench/coordination/drive.h"
 #include "bench/coordination/session.h"
 #include "bench/coordination/stop.h"
 
@@ -15,8 +16,6 @@ namespace {
 
 constexpr double mib = 1024.0 * 1024.0;
 constexpr int znode_size_bytes = 100;
-constexpr int siblings = 1000;
-constexpr int creates_under_way = 500;
 
 void rest(double seconds) {
   const std::int64_t end = now_nanos() + static_cast<std::int64_t>(seconds * 1e9);
@@ -70,43 +69,16 @@ void print_sessions(const Servers& servers, const FootprintOptions& options) {
 }
 
 void print_znodes(const Servers& servers, const FootprintOptions& options) {
-  Session::Shared shared;
-  Session session(shared, 0);
-  if (std::string error = session.open(servers.ports().front(), 30'000); !error.empty()) {
-    throw std::runtime_error(error);
-  }
   const double before = memory(servers);
   const std::int64_t began = now_nanos();
-  std::string frames;
-  std::int32_t xid = 0;
-  int waiting = 0;
-  std::size_t name_bytes = 0;
-  append_create(frames, ++xid, "/fill", "");
-  ++waiting;
-  for (int i = 0; i < options.znodes && !stopped(); ++i) {
-    const std::string parent = "/fill/" + std::to_string(i / siblings);
-    if (i % siblings == 0) {
-      append_create(frames, ++xid, parent, "");
-      ++waiting;
-    }
-    const std::string name = "node-" + std::to_string(i);
-    name_bytes += name.size();
-    append_create(frames, ++xid, parent + "/" + name, std::string(znode_size_bytes, 'x'));
-    if (++waiting >= creates_under_way || i + 1 == options.znodes) {
-      if (std::string error = session.call(frames, waiting); !error.empty()) {
-        throw std::runtime_error(error);
-      }
-      frames.clear();
-      waiting = 0;
-    }
-  }
+  const std::size_t name_bytes =
+      fill_with_znodes(servers.ports().front(), options.znodes, znode_size_bytes);
   const double seconds = static_cast<double>(now_nanos() - began) / 1e9;
   const double each = (memory(servers) - before) / options.znodes;
   const double named = static_cast<double>(name_bytes) / options.znodes;
-  std::printf("%-11s %d znodes of %d B: %.0f B each, %.0f beside name and data; made in %.1f s%s\n",
+  std::printf("%-11s %d znodes of %d B: %.0f B each, %.0f beside name and data; made in %.1f s\n",
               to_string(servers.kind()), options.znodes, znode_size_bytes, each,
-              each - named - znode_size_bytes, seconds,
-              shared.outcome.failed > 0 ? "  REPLIES WITH ERRORS" : "");
+              each - named - znode_size_bytes, seconds);
   std::fflush(stdout);
 }
 

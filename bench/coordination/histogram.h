@@ -21,6 +21,14 @@ class Histogram {
     total_ += other.total_;
   }
   std::uint64_t total() const { return total_; }
+  double max_us() const {
+    for (std::size_t i = counts_.size(); i > 0; --i) {
+      if (counts_[i - 1] > 0) {
+        return static_cast<double>(value_of(i - 1)) / 1000.0;
+      }
+    }
+    return 0;
+  }
   // Microseconds; of nothing, 0.
   double percentile_us(double percent) const {
     const auto wanted = static_cast<std::uint64_t>(static_cast<double>(total_) * percent / 100.0);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "bench/coordination/do_nothing.h"
+#include "bench/coordination/drive.h"
 #include "bench/coordination/figures.h"
 #include "bench/coordination/footprint.h"
 #include "bench/coordination/stop.h"
@@ -35,6 +36,10 @@ the others' beside both, latencies over all rounds. All servers flush before the
   --rate=N              an open loop of so many operations a second
   --footprint           not speed: start, idle CPU, memory of sessions and of znodes
   --watches             not speed: fan-out, memory and restoring of watches
+  --drive=PORT[,PORT]   starts no server: one load of writes (--points, --rate, --seconds, --warm)
+                        on these, told in JSON
+  --fill=N              of --drive: makes so many znodes first
+  --prepared            of --drive: these servers were driven before
   --synod=FILE          (build/synod)
   --directory=DIR       where the servers keep their files ($TMPDIR or /tmp)
   --tsv=FILE            the figures, a line for each point and system
@@ -44,6 +49,9 @@ struct Options {
   bool quick = false;
   bool footprint = false;
   bool watches = false;
+  bool prepared = false;
+  int fill = 0;
+  std::vector<std::string> driven;
   std::vector<std::string> systems{"synod", "zookeeper", "do-nothing"};
   std::vector<std::string> servers{"1", "3"};
   std::vector<std::string> works;
@@ -98,6 +106,12 @@ void set_option(Options& options, const std::string& name, const std::string& va
     options.directory = value;
   } else if (name == "--tsv") {
     options.tsv = value;
+  } else if (name == "--drive") {
+    options.driven = split(value);
+  } else if (name == "--fill") {
+    options.fill = std::stoi(value);
+  } else if (name == "--prepared") {
+    options.prepared = true;
   } else if (name == "--footprint") {
     options.footprint = true;
   } else if (name == "--watches") {
@@ -162,6 +176,25 @@ std::vector<Point> plan(const Options& options) {
     }
   }
   return points;
+}
+
+// "16x1": sessions and requests under way of each.
+int drive_servers(const Options& options) {
+  DriveOptions what;
+  for (const std::string& port : options.driven) {
+    what.ports.push_back(std::stoi(port));
+  }
+  what.fill = options.fill;
+  what.prepared = options.prepared;
+  what.load.work = Work::write;
+  what.load.rate = options.rate;
+  what.load.seconds = options.seconds;
+  what.load.warm_seconds = options.warm;
+  const std::string point = options.points.empty() ? "16x1" : options.points.front();
+  const std::size_t x = point.find('x');
+  what.load.sessions = std::stoi(point);
+  what.load.outstanding = x == std::string::npos ? 1 : std::stoi(point.substr(x + 1));
+  return drive(what);
 }
 
 class Bench {
@@ -337,7 +370,8 @@ int run(const std::vector<std::string>& arguments, const std::string& self) {
     return 0;
   }
   try {
-    return Bench(parse(arguments), self).run();
+    const Options options = parse(arguments);
+    return options.driven.empty() ? Bench(options, self).run() : drive_servers(options);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "coordination_bench: %s\n", error.what());
     return 2;
