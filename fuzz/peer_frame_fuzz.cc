@@ -47,6 +47,7 @@ std::vector<Bytes> seeds() {
       PeerMessage(Forward{{"one", "two"}}),
       PeerMessage(SyncAnswer{1, true, Slot(2)}),
       PeerMessage(Touched{{SessionId(7)}}),
+      PeerMessage(DigestsSaid{1, {{Slot(16), 7}, {Slot(32), 8}}}),
       PeerMessage(SnapshotBegin{ballot, {ClusterId(5), Slot(6), 7, 8, "meta"}, 9}),
       PeerMessage(SnapshotPart{ballot, 0, "bytes"}),
       PeerMessage(

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cli/commands.h"
@@ -41,21 +42,8 @@ Lanes start_lanes(machine::Machine& machine) {
   return lanes;
 }
 
-}  // namespace
-
-int coordinator_main(const std::vector<std::string>& arguments) {
-  std::string path;
-  std::string log;
-  Flags flags("coordinator", "a server of the coordination service (ZooKeeper's protocol)");
-  flags.text("config", &path, "a zoo.cfg");
-  flags.text("log", &log, "file of log lines; standard error if empty");
-  if (const auto exit = flags.parse(arguments)) {
-    return *exit;
-  }
-  if (path.empty()) {
-    std::fputs("synod coordinator: --config=FILE is missing: the zoo.cfg of this server\n", stderr);
-    return exit_usage;
-  }
+// The exit code; nothing if it is to serve again, with all that it knows read anew.
+std::optional<int> serve(const std::string& path, const std::string& log) {
   machine::Machine machine({.log_path = log});
   Result<coordinator::ZooConfig> config = read_zoo_config(machine.disk(), path);
   if (!config.ok()) {
@@ -71,7 +59,7 @@ int coordinator_main(const std::vector<std::string>& arguments) {
   const std::unique_ptr<ports::Gate> gate =
       machine.make_gate(lanes.edges.size(),
                         shared ? machine::GateSharing::one_lane : machine::GateSharing::many_lanes);
-  int code = exit_success;
+  std::optional<int> code = exit_success;
   coordinator::NodeOptions options;
   options.config = std::move(config).value();
   options.boot_id = machine.host().boot_id();
@@ -84,6 +72,10 @@ int coordinator_main(const std::vector<std::string>& arguments) {
   options.on_failed = [&](const Error& error) {
     std::fputs(fmt::format("synod coordinator: {}\n", to_string(error)).c_str(), stderr);
     code = exit_failed;
+    machine.stop();
+  };
+  options.on_quarantined = [&](const Error&) {
+    code.reset();
     machine.stop();
   };
   options.on_listening = [&](const ports::Address& address) {
@@ -102,6 +94,28 @@ int coordinator_main(const std::vector<std::string>& arguments) {
     std::_Exit(exit_failed);  // told again while it stops: at once, as if it were killed
   }
   return code;
+}
+
+}  // namespace
+
+int coordinator_main(const std::vector<std::string>& arguments) {
+  std::string path;
+  std::string log;
+  Flags flags("coordinator", "a server of the coordination service (ZooKeeper's protocol)");
+  flags.text("config", &path, "a zoo.cfg");
+  flags.text("log", &log, "file of log lines; standard error if empty");
+  if (const auto exit = flags.parse(arguments)) {
+    return *exit;
+  }
+  if (path.empty()) {
+    std::fputs("synod coordinator: --config=FILE is missing: the zoo.cfg of this server\n", stderr);
+    return exit_usage;
+  }
+  std::optional<int> code;
+  while (!code.has_value()) {
+    code = serve(path, log);
+  }
+  return *code;
 }
 
 }  // namespace synod::cli

@@ -32,18 +32,22 @@ Engine::Engine(EnginePorts ports, EngineOptions options)
       shared_(ports.shared),
       journal_(ports.journal),
       on_failed_(std::move(ports.on_failed)),
+      on_quarantined_(ports.on_quarantined ? std::move(ports.on_quarantined) : on_failed_),
       options_(std::move(options)),
-      applier_(
-          ports.lane, ports.shared, std::move(ports.edges),
-          znode::State::Options{.planted = options_.planted},
-          ApplierOwner{[this](JournalCommand command) { journal(std::move(command)); },
-                       [this](Slot slot) { snapshot_if_due(slot); },
-                       [this](SessionId session) {
-                         if (role_.role == paxos::Role::leader) {
-                           sessions_.touch(session);
-                         }
-                       },
-                       [this] { walker_.cancel(); }, [this](const Error& error) { fail(error); }}),
+      applier_(ports.lane, ports.shared, std::move(ports.edges),
+               znode::State::Options{.planted = options_.planted},
+               ApplierOwner{[this](JournalCommand command) { journal(std::move(command)); },
+                            [this](Slot slot) { slot_applied(slot); },
+                            [this](SessionId session) {
+                              if (role_.role == paxos::Role::leader) {
+                                sessions_.touch(session);
+                              }
+                            },
+                            [this] {
+                              walker_.cancel();
+                              digests_.forget_own();
+                            },
+                            [this](const Error& error) { fail(error); }}),
       courier_(
           ports.lane,
           CourierOwner{[this](JournalCommand command) { journal(std::move(command)); },
@@ -78,6 +82,12 @@ void Engine::on(JournalReport report) {
   if (phase_ != Phase::failed) {
     std::visit([this](auto&& r) { take(std::move(r)); }, std::move(report));
     end_turn_soon();
+  } else if (auto* aside = std::get_if<SnapshotsSetAside>(&report)) {
+    take(std::move(*aside));
+  } else if (const auto* failed = std::get_if<JournalFailed>(&report)) {
+    if (quarantined_.has_value()) {
+      take(SnapshotsSetAside{failed->error});
+    }
   }
 }
 
@@ -307,10 +317,7 @@ void Engine::end_leave() {
 
 void Engine::take(JournalFailed&& r) { fail(r.error); }
 
-void Engine::fail(const Error& error) {
-  if (phase_ == Phase::failed) {
-    return;
-  }
+void Engine::take_no_part(const Error& error) {
   lane_.log().error("engine", "takes no part any more: {}", to_string(error));
   phase_ = Phase::failed;
   lane_.cancel(alarm_);
@@ -323,7 +330,13 @@ void Engine::fail(const Error& error) {
     shared_.view.serving = false;
     shared_.view.reason = to_string(error);
   }
-  on_failed_(error);
+}
+
+void Engine::fail(const Error& error) {
+  if (phase_ != Phase::failed) {
+    take_no_part(error);
+    on_failed_(error);
+  }
 }
 
 // ---- turns
@@ -376,6 +389,11 @@ void Engine::apply_some() {
       lane_.after(Duration(), again);
     }
   }
+}
+
+void Engine::slot_applied(Slot slot) {
+  note_digest(slot);
+  snapshot_if_due(slot);
 }
 
 void Engine::snapshot_if_due(Slot slot) {

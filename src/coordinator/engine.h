@@ -29,6 +29,7 @@
 
 #include "coordinator/applier.h"
 #include "coordinator/courier.h"
+#include "coordinator/digests.h"
 #include "coordinator/disk_watch.h"
 #include "coordinator/messages.h"
 #include "coordinator/peer/links.h"
@@ -70,6 +71,8 @@ struct EnginePorts {
   std::vector<ports::Sender<Wake>> edges;
   // The journal failed, or the peer port cannot be had. Told once.
   std::function<void(const Error&)> on_failed;
+  // The state is not that of a quorum; the snapshots are set aside: start again. Empty: on_failed.
+  std::function<void(const Error&)> on_quarantined;
 };
 
 class Engine {
@@ -110,6 +113,7 @@ class Engine {
   void take(JournalFull&& r);
   void take(RotFound&& r);
   void take(JournalFailed&& r);
+  void take(SnapshotsSetAside&& r);
   // --- from peers (engine_serve.cc)
   void hear(NodeId from, peer::PeerMessage message);
   void hear_own(NodeId from, peer::Forward&& m);
@@ -119,6 +123,7 @@ class Engine {
   void hear_own(NodeId from, peer::Touched&& m);
   void hear_own(NodeId from, const peer::RepairAsk& m);
   void hear_own(NodeId from, peer::RepairGive&& m);
+  void hear_own(NodeId from, const peer::DigestsSaid& m);
 
   // --- recovery (engine_recover.cc)
   void recovered_snapshot();
@@ -131,6 +136,11 @@ class Engine {
   void ask_for_repair(bool same);
   void ask_for_repair_later();
   bool give_repair(const LogRead& r);
+
+  // --- the state compared with the others' (engine_digests.cc)
+  void note_digest(Slot slot);
+  void compare_digests();
+  void quarantine(const std::string& why);
 
   // --- the core and its effects (engine.cc)
   void step(const paxos::Event& event);
@@ -154,9 +164,11 @@ class Engine {
   void end_turn_soon();
   void end_turn();
   void apply_some();
+  void slot_applied(Slot slot);
   void snapshot_if_due(Slot slot);
   void begin_snapshot(Slot slot);
   void teach_by_snapshot();
+  void take_no_part(const Error& error);
   void fail(const Error& error);
   void hand_over(const char* why);
   void end_leave();
@@ -185,6 +197,7 @@ class Engine {
   Shared& shared_;
   ports::Sender<JournalCommand> journal_;
   std::function<void(const Error&)> on_failed_;
+  std::function<void(const Error&)> on_quarantined_;
   const EngineOptions options_;
 
   enum class Phase { recovering, repairing, running, failed };
@@ -205,6 +218,9 @@ class Engine {
   Applier applier_;
   Courier courier_;
   SnapshotWalker walker_;
+  Digests digests_;
+  std::string digests_said_;               // into the log
+  std::optional<Error> quarantined_;       // until the snapshots are set aside
   std::deque<JournalCommand> to_journal_;  // its queue was full
   bool journal_retry_ = false;
   ports::TimerId alarm_;

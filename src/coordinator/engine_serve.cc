@@ -82,6 +82,8 @@ void Engine::hear(NodeId from, peer::PeerMessage message) {
     hear_own(from, std::move(*answer));
   } else if (auto* touched = std::get_if<peer::Touched>(&message)) {
     hear_own(from, std::move(*touched));
+  } else if (auto* digests = std::get_if<peer::DigestsSaid>(&message)) {
+    hear_own(from, *digests);
   }
 }
 
@@ -326,6 +328,7 @@ Instant Engine::session_now() const {
 void Engine::tick() {
   const Duration interval = options_.tick / 4;
   lane_.after(interval, scope_.wrap([this] { tick(); }));
+  compare_digests();
   if (phase_ != Phase::running || !role_.serving || role_.role != paxos::Role::leader) {
     return;
   }

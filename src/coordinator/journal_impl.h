@@ -67,6 +67,7 @@ class Journal::Impl {
   void perform(const FinishReceive& command);
   void perform(const LoadSnapshot& command);
   void perform(const ShortenLog& command);
+  void perform(const SetSnapshotsAside& command);
   void perform(const WriteRecords& command);  // never low
   void perform(const ReadLog& command);       // never low
   void perform(const RepairSlots& command);   // never low

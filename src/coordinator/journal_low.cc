@@ -245,6 +245,18 @@ void Journal::Impl::perform(const ShortenLog& command) {
 
 void Journal::Impl::perform(const WriteRecords&) { SYNOD_UNREACHABLE("records are never low"); }
 void Journal::Impl::perform(const ReadLog&) { SYNOD_UNREACHABLE("reads are never low"); }
+void Journal::Impl::perform(const SetSnapshotsAside&) {
+  writer_.reset();
+  reader_.reset();
+  SnapshotsSetAside done;
+  for (const storage::SnapshotRef& ref : snapshots_->all()) {
+    if (Status aside = snapshots_->set_aside(ref.id.slot); !aside.ok()) {
+      done.error = aside.error();
+    }
+  }
+  report(std::move(done));
+}
+
 void Journal::Impl::perform(const RepairSlots&) { SYNOD_UNREACHABLE("repairs are never low"); }
 
 }  // namespace synod::coordinator

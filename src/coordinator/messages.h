@@ -170,9 +170,13 @@ struct RepairSlots {
   Slot snapshot;   // the peer's newest snapshot; 0: none
   std::vector<storage::SlotValue> slots;
 };
-using JournalCommand = std::variant<WriteRecords, ReadLog, BeginSnapshot, SnapshotSlice,
-                                    FinishSnapshot, ReadSnapshotFile, BeginReceive, ReceivePart,
-                                    FinishReceive, LoadSnapshot, ShortenLog, RepairSlots>;
+// The state is wrong, and perhaps was already when the snapshots were made: all are set aside, and
+// the next start takes its state from the log or from a peer. Answered by SnapshotsSetAside.
+struct SetSnapshotsAside {};
+using JournalCommand =
+    std::variant<WriteRecords, ReadLog, BeginSnapshot, SnapshotSlice, FinishSnapshot,
+                 ReadSnapshotFile, BeginReceive, ReceivePart, FinishReceive, LoadSnapshot,
+                 ShortenLog, RepairSlots, SetSnapshotsAside>;
 
 // ---- Journal -> Engine
 
@@ -258,9 +262,12 @@ struct JournalFull {
 struct JournalFailed {
   Error error;
 };
+struct SnapshotsSetAside {
+  std::optional<Error> error;
+};
 using JournalReport =
     std::variant<Opened, RepairNeeds, Flushed, LogRead, SliceTaken, SnapshotWritten,
                  SnapshotFileRead, PartTaken, SnapshotReceived, SnapshotContent, LogShortened,
-                 JournalFull, RotFound, JournalFailed>;
+                 JournalFull, RotFound, JournalFailed, SnapshotsSetAside>;
 
 }  // namespace synod::coordinator

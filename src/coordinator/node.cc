@@ -124,9 +124,10 @@ struct Node::Parts {
     EngineOptions engine_opts = engine_options(options.config);
     engine_opts.planted = options.planted;
     engine_opts.log_slots_kept = options.log_slots_kept;
-    engine = std::make_unique<Engine>(EnginePorts{lanes.engine, lanes.network, shared, commands,
-                                                  std::move(wakers), options.on_failed},
-                                      std::move(engine_opts));
+    engine = std::make_unique<Engine>(
+        EnginePorts{lanes.engine, lanes.network, shared, commands, std::move(wakers),
+                    options.on_failed, options.on_quarantined},
+        std::move(engine_opts));
   }
 
   // ---- the clients' port, on the first edge's Lane

@@ -51,6 +51,8 @@ struct NodeOptions {
   std::uint64_t ballast_size_bytes = 1 << 20;
   // On the engine's Lane. Told once each.
   std::function<void(const Error&)> on_failed = [](const Error&) {};
+  // The state was wrong; a process that starts again has that of the others. Empty: on_failed.
+  std::function<void(const Error&)> on_quarantined;
   std::function<void(const ports::Address&)> on_listening = [](const ports::Address&) {};
 };
 

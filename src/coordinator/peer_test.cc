@@ -63,11 +63,15 @@ std::vector<Frame> examples() {
   frames.push_back(PeerMessage(SnapshotPart{second_ballot, 500, "bytes"}));
   frames.push_back(PeerMessage(SnapshotEnd{second_ballot}));
   frames.push_back(PeerMessage(SnapshotTaken{second_ballot, Slot(50), true}));
+  frames.push_back(PeerMessage(RepairAsk{Slot(3), Slot(4), true}));
+  frames.push_back(PeerMessage(
+      RepairGive{Slot(3), paxos::Chain(2), Slot(9), Slot(1), Slot(8), {entry("a"), entry("b")}}));
+  frames.push_back(PeerMessage(DigestsSaid{1, {{Slot(16), 17}, {Slot(32), 33}}}));
   return frames;
 }
 
 TEST(PeerFrames, every_type_comes_back_as_it_was) {
-  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 12);
+  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 15);
   for (const Frame& frame : examples()) {
     const Bytes bytes = encode_frame(frame);
     FrameReader reader;
@@ -139,8 +143,9 @@ struct Station {
   std::vector<std::string> heard;
 
   Station(sim::SimProcess& process, NodeId self, const std::map<NodeId, std::string>& all,
-          ClusterId cluster) {
+          ClusterId cluster, std::uint16_t format) {
     LinksOptions options;
+    options.format = format;
     options.self = self;
     for (const auto& [node, host] : all) {
       const ports::HostPort at{host, 2888};
@@ -159,7 +164,8 @@ struct Station {
       note(node, refused ? " refused" : " down");
     };
     events.on_message = [note](NodeId node, const PeerMessage& message) {
-      note(node, " says " + std::to_string(std::get<SyncAsk>(message).ticket));
+      const auto* ask = std::get_if<SyncAsk>(&message);
+      note(node, ask == nullptr ? " says digests" : " says " + std::to_string(ask->ticket));
     };
     events.identity = [cluster] { return std::pair(cluster, Incarnation(1)); };
     events.on_failed = [note](const Error& error) { note(NodeId(), error.message); };
@@ -191,7 +197,8 @@ class Stranger final : public ports::StreamHandler {
 
 class PeerLinks : public ::testing::Test {
  protected:
-  sim::SimProcess& start(std::uint32_t node, ClusterId cluster) {
+  sim::SimProcess& start(std::uint32_t node, ClusterId cluster,
+                         std::uint16_t format = format_newest) {
     sim::SimMachine* machine = world_.find_machine(all_.at(NodeId(node)));
     if (machine == nullptr) {
       sim::MachineOptions options;
@@ -199,8 +206,8 @@ class PeerLinks : public ::testing::Test {
       options.address = all_.at(NodeId(node));
       machine = &world_.add_machine(options);
     }
-    return machine->start("links", [this, node, cluster](sim::SimProcess& process) {
-      return sim::Program(std::make_shared<Station>(process, NodeId(node), all_, cluster));
+    return machine->start("links", [this, node, cluster, format](sim::SimProcess& process) {
+      return sim::Program(std::make_shared<Station>(process, NodeId(node), all_, cluster, format));
     });
   }
   static bool heard(sim::SimProcess& process, const std::string& what) {
@@ -226,6 +233,25 @@ TEST_F(PeerLinks, a_process_that_dies_is_refused_and_one_that_returns_is_up) {
   start(2, ClusterId(9));
   world_.run_for(Duration::seconds(2));
   EXPECT_TRUE(heard(one, "2 up"));
+}
+
+// To a server of another version it would be a malformed frame.
+TEST_F(PeerLinks, what_the_other_does_not_know_is_not_sent) {
+  sim::SimProcess& one = start(1, ClusterId(9));
+  sim::SimProcess& two = start(2, ClusterId(9), 1);
+  world_.run_for(Duration::seconds(2));
+  const auto tell = [](sim::SimProcess& from, NodeId to) {
+    Links& links = *from.program<Station>()->links;
+    EXPECT_TRUE(links.send(to, DigestsSaid{1, {{Slot(16), 17}}}));
+    EXPECT_TRUE(links.send(to, SyncAsk{5}));
+  };
+  tell(one, NodeId(2));
+  tell(two, NodeId(1));
+  world_.run_for(Duration::seconds(1));
+  EXPECT_TRUE(heard(two, "1 says 5"));
+  EXPECT_FALSE(heard(two, "1 says digests"));
+  EXPECT_TRUE(heard(one, "2 says 5"));
+  EXPECT_TRUE(heard(one, "2 says digests"));
 }
 
 TEST_F(PeerLinks, another_ensemble_is_refused) {

@@ -1,5 +1,6 @@
 // Whole coordinators that lose their power or their disk: what clients were told stays.
 #include "coordinator/restarted_ensemble_test.h"
+#include "sim/network.h"
 
 namespace synod::coordinator {
 namespace {

@@ -85,6 +85,7 @@ class RestartedEnsemble {
       options.boot_id = process.host().boot_id();
       options.config.snapshot_count = 25;
       options.log_slots_kept = 10;
+      options.on_quarantined = [&process](const Error&) { process.exit(1); };
       NodePorts ports{process.main_lane(),    process.add_lane("journal"),
                       {&process.main_lane()}, process.network(),
                       process.disk(),         process.gate()};
@@ -112,6 +113,7 @@ class RestartedEnsemble {
   sim::World& world() { return world_; }
   int size() const { return size_; }
   sim::SimMachine& machine(int id) { return *machines_.at(static_cast<std::size_t>(id - 1)); }
+  sim::SimProcess& process(int id) { return *processes_.at(id); }
   Writer& writer() { return *writer_; }
   std::size_t written() const { return writer_ == nullptr ? 0 : writer_->acknowledged.size(); }
   void restart(int id) {

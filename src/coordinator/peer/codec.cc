@@ -30,8 +30,15 @@ enum class FrameType : std::uint8_t {
   snapshot_taken = 12,
   repair_ask = 13,
   repair_give = 14,
+  digests_said = 15,
   consensus = 16,
 };
+
+template <typename M, typename F>
+void own_fields(M& m, F&& f);
+
+template <typename T>
+inline constexpr bool is_own_part = std::is_same_v<std::remove_const_t<T>, SlotDigest>;
 
 struct Writer {
   ByteWriter out;
@@ -60,7 +67,13 @@ struct Writer {
   }
   template <typename T>
   requires std::is_aggregate_v<T>
-  void operator()(const T& part) { paxos::each_field(part, *this); }
+  void operator()(const T& part) {
+    if constexpr (is_own_part<T>) {
+      own_fields(part, *this);
+    } else {
+      paxos::each_field(part, *this);
+    }
+  }
 };
 
 struct Reader {
@@ -104,7 +117,13 @@ struct Reader {
   }
   template <typename T>
   requires std::is_aggregate_v<T>
-  void operator()(T& part) { paxos::each_field(part, *this); }
+  void operator()(T& part) {
+    if constexpr (is_own_part<T>) {
+      own_fields(part, *this);
+    } else {
+      paxos::each_field(part, *this);
+    }
+  }
 };
 
 // The engine's own messages: fields in order, as in paxos/fields.h.
@@ -132,6 +151,10 @@ void own_fields(M& m, F&& f) {
     f(m.first), f(m.through), f(m.snapshot);
   } else if constexpr (std::is_same_v<T, RepairGive>) {
     f(m.first), f(m.before), f(m.chosen), f(m.log_first), f(m.snapshot), f(m.entries);
+  } else if constexpr (std::is_same_v<T, SlotDigest>) {
+    f(m.slot), f(m.digest);
+  } else if constexpr (std::is_same_v<T, DigestsSaid>) {
+    f(m.version), f(m.digests);
   } else if constexpr (std::is_same_v<T, Hello>) {
     f(m.from), f(m.to), f(m.cluster), f(m.incarnation), f(m.rules), f(m.refusal);
   } else {
@@ -168,6 +191,8 @@ constexpr FrameType type_of() {
     return FrameType::repair_ask;
   } else if constexpr (std::is_same_v<M, RepairGive>) {
     return FrameType::repair_give;
+  } else if constexpr (std::is_same_v<M, DigestsSaid>) {
+    return FrameType::digests_said;
   } else {
     static_assert(std::is_same_v<M, SnapshotEnd>);
     return FrameType::snapshot_end;
@@ -241,6 +266,10 @@ Result<Frame> decode_consensus(ByteReader& in, std::size_t index) {
 
 }  // namespace
 
+std::uint16_t format_of(const PeerMessage& message) {
+  return std::holds_alternative<DigestsSaid>(message) ? 2 : 1;
+}
+
 Bytes encode_frame(const Frame& frame) {
   PayloadWriter payload;
   std::visit(payload, frame);
@@ -270,6 +299,7 @@ Result<Frame> decode_payload(ByteView payload) {
     case FrameType::snapshot_taken: return decode_own<SnapshotTaken>(in);
     case FrameType::repair_ask: return decode_own<RepairAsk>(in);
     case FrameType::repair_give: return decode_own<RepairGive>(in);
+    case FrameType::digests_said: return decode_own<DigestsSaid>(in);
     case FrameType::consensus: break;
   }
   constexpr auto first = static_cast<std::uint8_t>(FrameType::consensus);

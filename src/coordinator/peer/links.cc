@@ -125,6 +125,7 @@ void Links::accept(std::unique_ptr<ports::Stream> stream) {
 Hello Links::hello_to(NodeId to) const {
   const auto [cluster, incarnation] = events_.identity();
   Hello hello;
+  hello.format = options_.format;
   hello.from = options_.self;
   hello.to = to;
   hello.cluster = cluster;

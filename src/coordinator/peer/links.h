@@ -35,6 +35,7 @@ struct LinksOptions {
   ports::HostPort listen;                    // our own peer port
   std::map<NodeId, ports::HostPort> others;  // voters and observers
   RulesVersion rules{1};
+  std::uint16_t format = format_newest;  // lowered by tests only
   Duration redial_delay_min = Duration::millis(20);
   Duration redial_delay_max = Duration::millis(500);
   Duration dial_timeout = Duration::millis(1000);

@@ -71,13 +71,29 @@ struct RepairGive {
   std::vector<paxos::Entry> entries;
 };
 
-using PeerMessage =
-    std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer, Touched,
-                 SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken, RepairAsk, RepairGive>;
+// Digests of the sender's state after some slots. Since format 2.
+struct SlotDigest {
+  Slot slot;
+  std::uint64_t digest = 0;
+
+  friend bool operator==(const SlotDigest&, const SlotDigest&) = default;
+};
+struct DigestsSaid {
+  std::uint32_t version = 0;  // of what is digested: others are not to be compared
+  std::vector<SlotDigest> digests;
+};
+
+using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
+                                 Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken,
+                                 RepairAsk, RepairGive, DigestsSaid>;
+
+inline constexpr std::uint16_t format_newest = 2;
+// Of a frame format that does not know it a message is not sent.
+std::uint16_t format_of(const PeerMessage& message);
 
 // The first frame of the one who dialled, and of the other in answer.
 struct Hello {
-  std::uint16_t format = 1;  // newest frame format spoken
+  std::uint16_t format = format_newest;  // newest frame format spoken
   NodeId from;
   NodeId to;
   ClusterId cluster;  // 0: not founded yet

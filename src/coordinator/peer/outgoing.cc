@@ -24,6 +24,9 @@ bool Links::Outgoing::send(const PeerMessage& message) {
   if (!up_) {
     return false;
   }
+  if (format_of(message) > format_) {
+    return true;  // nothing that it would miss
+  }
   stream_->write(encode_frame(message));
   if (stream_->buffered() > options_.unsent_bytes_max) {
     drop("it takes nothing");
@@ -120,6 +123,7 @@ void Links::Outgoing::take(const Frame& frame) {
   }
   if (!up_) {
     up_ = true;
+    format_ = hello->format;
     delay_ = options_.redial_delay_min;
     said_.clear();
     lane_.log().info("peer", "connected to node {}", peer_.value());

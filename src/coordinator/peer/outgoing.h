@@ -52,6 +52,7 @@ class Links::Outgoing final : public ports::StreamHandler {
   std::unique_ptr<ports::Stream> ended_;  // until the next turn
   FrameReader reader_;
   bool up_ = false;
+  std::uint16_t format_ = 1;  // the newest that the peer speaks
   Instant heard_;
   Duration delay_;
   std::string said_;  // the last complaint, so that it is not repeated
