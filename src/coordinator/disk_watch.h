@@ -12,6 +12,9 @@ namespace synod::coordinator {
 struct DiskWatchOptions {
   Duration slow_flush = Duration::millis(40);
   int slow_flushes_max = 8;  // in a row
+  // The slower they are the fewer it takes: so long together, but never fewer than that.
+  Duration slow_together_max = Duration::millis(1000);
+  int slow_flushes_min = 3;
   Duration stall_max = Duration::millis(1000);
 };
 
@@ -29,6 +32,7 @@ class DiskWatch {
  private:
   DiskWatchOptions options_;
   int slow_ = 0;
+  Duration slow_together_;
   Slot chosen_;      // when the last flush ended
   Instant flushed_;  // when it did
 };
