@@ -397,7 +397,9 @@ void Engine::slot_applied(Slot slot) {
 }
 
 void Engine::snapshot_if_due(Slot slot) {
-  if (phase_ == Phase::running && walker_.due(slot)) {
+  const znode::State& state = shared_.state;
+  const bool due = walker_.due(slot, state.last_zxid(), state.counts().nodes);
+  if (phase_ == Phase::running && due) {
     begin_snapshot(slot);
   }
 }

@@ -272,7 +272,7 @@ TEST_F(JournalTest, SnapshotsAreWrittenReadBackAndShortenTheLog) {
         }
         walk->walker.step();
       };
-      EXPECT_TRUE(walk->walker.due(Slot(slot)));
+      EXPECT_TRUE(walk->walker.due(Slot(slot), Zxid(), 0));
       walk->walker.begin(walk->state, {ClusterId(1), Slot(slot), slot * 7, 0, "meta"});
       walk->walker.step();
       walk->create(2000, 50);

@@ -14,7 +14,7 @@ namespace {
 
 // Failure detection follows tickTime, within what a busy machine can keep and a user will wait.
 constexpr std::int64_t election_timeout_ms_min = 500;
-constexpr std::int64_t election_timeout_ms_max = 2000;
+constexpr std::int64_t election_timeout_ms_max = 1000;
 constexpr std::int64_t heartbeats_per_timeout = 10;
 
 }  // namespace
@@ -27,7 +27,7 @@ EngineOptions engine_options(const ZooConfig& config) {
       std::clamp<std::int64_t>(config.tick_ms, election_timeout_ms_min, election_timeout_ms_max);
   options.election_timeout = Duration::millis(timeout_ms);
   options.heartbeat_interval = options.election_timeout / heartbeats_per_timeout;
-  options.snapshots.every_slots = std::max<std::uint64_t>(config.snapshot_count, 1);
+  options.snapshots.every = std::max<std::uint64_t>(config.snapshot_count, 1);
   options.config_text = config_node_text(config);
   for (const ServerLine& server : config.servers) {
     paxos::Member member;

@@ -83,7 +83,7 @@ class RestartedEnsemble {
       options.config = config(id);
       options.log = small_log();
       options.boot_id = process.host().boot_id();
-      options.config.snapshot_count = 25;
+      options.config.snapshot_count = 60;
       options.log_slots_kept = 10;
       options.on_quarantined = [&process](const Error&) { process.exit(1); };
       NodePorts ports{process.main_lane(),    process.add_lane("journal"),

@@ -4,8 +4,18 @@
 
 namespace synod::coordinator {
 
-bool SnapshotWalker::due(Slot slot) const {
-  return !active() && slot.value() > 0 && slot.value() % options_.every_slots == 0;
+bool SnapshotWalker::due(Slot slot, Zxid zxid, std::uint64_t nodes) {
+  const auto epoch = [](Zxid id) { return id.value() >> 32; };
+  const auto counter = [](Zxid id) { return static_cast<std::uint64_t>(id.value() & 0xffffffff); };
+  std::uint64_t writes = options_.every;
+  while (writes < nodes / 8) {
+    writes *= 2;
+  }
+  const bool follows = slot.value() == seen_slot_.value() + 1 && epoch(zxid) == epoch(seen_zxid_);
+  const bool passed = follows && counter(zxid) / writes > counter(seen_zxid_) / writes;
+  seen_slot_ = slot;
+  seen_zxid_ = zxid;
+  return !active() && slot.value() > 0 && (passed || slot.value() % options_.every == 0);
 }
 
 void SnapshotWalker::begin(znode::State& state, const storage::SnapshotId& id) {

@@ -1,14 +1,17 @@
 // Takes snapshots of the state while writes go on: bounded slices on the Engine's Lane, bytes to
 // the Journal.
 //
-//   if (walker.due(slot)) walker.begin(id_of(slot));     // right after slot was applied
+//   if (walker.due(slot, zxid, nodes)) walker.begin(id_of(slot));  // right after slot was applied
 //   walker.step();                                       // once a turn; cheap when nothing is due
 //   walker.taken();                                      // on SliceTaken
 //   if (walker.written(report)) ...                      // on SnapshotWritten
 //
 // A snapshot is of the state at begin(): the state keeps pre-images of what changes before the walk
-// has passed it. Slots of snapshots follow from the log alone (every `every_slots`), so that every
-// replica takes the same ones.
+// has passed it. Slots of snapshots follow from the log alone, so that every replica takes the same
+// ones: every `every` slots; and after a slot in which the zxid's counter passes a multiple of
+// `every`, doubled until it is an eighth of the znodes. A slot may hold hundreds of writes, and it
+// is writes that a restart has to replay; but not so often that a large state is written all the
+// time.
 //
 // Threads  Confined to the Engine's Lane. step() reads the state as its only writer does: outside a
 //          WriteHold.
@@ -25,7 +28,7 @@
 namespace synod::coordinator {
 
 struct SnapshotWalkerOptions {
-  std::uint64_t every_slots = 50'000;
+  std::uint64_t every = 50'000;
   std::size_t slice_size_bytes = 64 << 10;
   std::size_t slices_under_way = 4;
 };
@@ -35,8 +38,9 @@ class SnapshotWalker {
   SnapshotWalker(ports::Sender<JournalCommand> journal, SnapshotWalkerOptions options)
       : journal_(std::move(journal)), options_(options) {}
 
-  // True if a snapshot is to be taken after this slot and none is under way.
-  bool due(Slot slot) const;
+  // True if a snapshot is to be taken after this slot and none is under way. Called after every
+  // slot, with the state's last zxid and number of znodes.
+  bool due(Slot slot, Zxid zxid, std::uint64_t nodes);
   bool active() const { return state_ != nullptr || waiting_; }
 
   // The state, as it is now, is that after id.slot. Drops what is under way. `state` stays where it
@@ -59,6 +63,8 @@ class SnapshotWalker {
   bool waiting_ = false;           // everything was sent, SnapshotWritten is to come
   std::optional<JournalCommand> unsent_;
   std::size_t under_way_ = 0;
+  Slot seen_slot_;  // by due()
+  Zxid seen_zxid_;
 };
 
 }  // namespace synod::coordinator

@@ -61,7 +61,7 @@ struct ZooConfig {
   std::int32_t slow_request_ms = 1000;  // synod.slowRequestMs, ours; 0: none is told
   bool digest_enabled = true;
   std::string super_digest;
-  std::uint64_t snapshot_count = 100'000;  // slots between snapshots
+  std::uint64_t snapshot_count = 100'000;  // slots, or writes, between snapshots
   std::uint32_t snapshots_retained = 2;    // autopurge.snapRetainCount
   std::uint32_t purge_interval_hours = 0;  // autopurge.purgeInterval; 0: after each snapshot
   // The admin server: there if its port is set (ZooKeeper's is there unless it is disabled).
