@@ -123,10 +123,10 @@ class Writer(threading.Thread):
 
 
 class Ensemble:
-    def __init__(self, options, snapshots=100_000):
+    def __init__(self, options):
         self.directory = tempfile.mkdtemp(prefix='synod_failover_')
         base = free_base_port()
-        self.servers = [Server(os.path.abspath(options.synod), self.directory, base, n, 3, tick_ms=2000, snapshots=snapshots)
+        self.servers = [Server(os.path.abspath(options.synod), self.directory, base, n, 3, tick_ms=2000, snapshots=100_000)
                         for n in (1, 2, 3)]
         self.ports = [int(s.client.split(':')[1]) for s in self.servers]
         self.options = options
@@ -289,11 +289,10 @@ def hand_over(options):
 
 
 def full_load(options):
-    """Two busy loops a core."""
     with Ensemble(options) as e:
         e.start_writers()
         ballot = e.leader().mntr()['zk_ballot']
-        loops = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2 * os.cpu_count())]
+        loops = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(options.loops)]
         try:
             begin = time.monotonic()
             time.sleep(options.minutes * 60)
@@ -304,27 +303,19 @@ def full_load(options):
                 loop.wait()
         writes = sum(len(w.acks) for w in e.writers)
         elections = int(e.leader().mntr()['zk_ballot']) - int(ballot)
-        print(f' full load for {options.minutes:g} minutes: {elections} new ballots, {writes} writes, '
+        print(f' {options.loops} busy loops for {options.minutes:g} minutes, load {os.getloadavg()[1]:.1f}: {elections} new ballots, {writes} writes, '
               f'longest gap {max(gaps):.0f} ms', flush=True)
 
 
 def million(options):
     """A million znodes of 100 bytes: restart, snapshots, a new member."""
-    with Ensemble(options, snapshots=10_000_000) as e:
+    with Ensemble(options) as e:
         begin = time.monotonic()
         finish(e.drive(f'--fill={options.znodes}', '--seconds=0'))
-        print(f' {options.znodes} znodes made in {time.monotonic() - begin:.1f} s, '
-              f'{e.rss_mib(e.servers[0]):.0f} MiB resident', flush=True)
-        load = ['--prepared', '--rate=2000', '--points=16x1', '--warm=2', '--seconds=15']
-        tell_load('2,000 writes/s, no snapshots', finish(e.drive(*load)), e)
-        # A snapshot now and then from here on: they read the file when they start.
-        for server in e.servers:
-            with open(server.config) as f:
-                text = f.read()
-            with open(server.config, 'w') as f:
-                f.write(text.replace('snapCount=10000000', 'snapCount=10000'))
+        print(f' {options.znodes} znodes made in {time.monotonic() - begin:.1f} s', flush=True)
         restarts(e)
-        snapshots_beside(e, load)
+        load_beside(e, 15)
+        load_beside(e, 50)  # so many writes that a snapshot is due
         new_member(e)
 
 
@@ -349,8 +340,9 @@ def restarts(e):
 
 def tell_load(name, got, e):
     print(f' {name:40} {got["rate"]:6.0f}/s, p50 {got["p50_us"] / 1000:.2f} ms, p99 {got["p99_us"] / 1000:.2f}, '
-          f'p99.9 {got["p999_us"] / 1000:.2f}, worst {got["max_us"] / 1000:.1f}; at most '
-          f'{max(e.rss_mib(s, "VmHWM") for s in e.servers):.0f} MiB resident', flush=True)
+          f'p99.9 {got["p999_us"] / 1000:.2f}, worst {got["max_us"] / 1000:.1f}; resident '
+          f'{max(e.rss_mib(s) for s in e.servers):.0f} MiB, at most {max(e.rss_mib(s, "VmHWM") for s in e.servers):.0f}',
+          flush=True)
 
 
 def snapshot_count(e):
@@ -361,10 +353,10 @@ def snapshot_count(e):
     return count
 
 
-def snapshots_beside(e, load):
+def load_beside(e, seconds):
     before = snapshot_count(e)
-    got = finish(e.drive(*load))
-    tell_load(f'2,000 writes/s, {snapshot_count(e) - before} snapshots', got, e)
+    got = finish(e.drive('--prepared', '--rate=5000', '--points=16x4', '--warm=2', f'--seconds={seconds}'))
+    tell_load(f'{seconds} s, {snapshot_count(e) - before} snapshots', got, e)
 
 
 def new_member(e):
@@ -383,7 +375,7 @@ def new_member(e):
     served = time.monotonic() - begin
     wait_for('it votes', server.votes, timeout=WAIT_SECONDS)
     print(f' a new member: serves after {served:.1f} s, votes after {time.monotonic() - begin:.1f} s', flush=True)
-    tell_load('5,000 writes/s beside it', finish(driver), e)
+    tell_load('beside it', finish(driver), e)
 
 
 MEASUREMENTS = [leader_killed, leader_paused, follower_lost, hand_over, full_load, million]
@@ -395,6 +387,7 @@ def main():
     parser.add_argument('--driver', required=True, help='coordination_bench')
     parser.add_argument('--only', default='', help=', '.join(m.__name__ for m in MEASUREMENTS))
     parser.add_argument('--trials', type=int, default=100, help='of leader_killed; the others take a fifth or a tenth')
+    parser.add_argument('--loops', type=int, default=2 * os.cpu_count(), help='of full load, two a core')
     parser.add_argument('--minutes', type=float, default=10, help='of full load')
     parser.add_argument('--znodes', type=int, default=1_000_000)
     options = parser.parse_args()
