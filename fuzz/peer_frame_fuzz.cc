@@ -49,6 +49,7 @@ std::vector<Bytes> seeds() {
       PeerMessage(Touched{{SessionId(7)}}),
       PeerMessage(DigestsSaid{1, {{Slot(16), 7}, {Slot(32), 8}}}),
       PeerMessage(SnapshotBegin{ballot, {ClusterId(5), Slot(6), 7, 8, "meta"}, 9}),
+      PeerMessage(SnapshotFrom{ballot, Slot(6), 7}),
       PeerMessage(SnapshotPart{ballot, 0, "bytes"}),
       PeerMessage(
           paxos::Message(paxos::Who{ClusterId(5), Incarnation(6), RulesVersion(1), {member}, 9})),

@@ -167,27 +167,46 @@ void Courier::on(NodeId from, const peer::SnapshotBegin& m, paxos::Ballot promis
   if (m.ballot < promised) {
     return;
   }
-  receipt_ = Receipt{from, m.ballot, m.id, ++last_ticket_, 0, lane_.now()};
+  if (goes_on(from, m)) {
+    return;
+  }
+  receipt_ = Receipt{from, m.ballot, m.id, m.size_bytes, ++last_ticket_, 0, lane_.now(), false};
   lane_.log().info("engine", "takes the snapshot of slot {} from node {}, {} bytes",
                    m.id.slot.value(), from.value(), m.size_bytes);
   owner_.journal(BeginReceive{receipt_->ticket});
+}
+
+// What is here of the file is kept, and the sender told where to go on.
+bool Courier::goes_on(NodeId from, const peer::SnapshotBegin& m) {
+  const bool same = receipt_.has_value() && !receipt_->ended && receipt_->offset > 0 &&
+                    receipt_->id == m.id && receipt_->size_bytes == m.size_bytes;
+  if (!same) {
+    return false;
+  }
+  receipt_->from = from;
+  receipt_->ballot = m.ballot;
+  receipt_->heard = lane_.now();
+  lane_.log().info("engine", "goes on with the snapshot of slot {} from node {}, at {} of {} bytes",
+                   m.id.slot.value(), from.value(), receipt_->offset, m.size_bytes);
+  owner_.send(from, peer::SnapshotFrom{m.ballot, m.id.slot, receipt_->offset});
+  return true;
 }
 
 void Courier::on(NodeId from, const peer::SnapshotPart& m) {
   if (!receipt_.has_value() || receipt_->from != from || receipt_->ballot != m.ballot) {
     return;
   }
+  receipt_->heard = lane_.now();
   if (m.offset != receipt_->offset) {
-    receipt_.reset();  // a part was lost with its connection; the sender begins anew
-    return;
+    return;  // known already; or one before it was lost with its connection, and a begin will come
   }
   receipt_->offset += m.bytes.size();
-  receipt_->heard = lane_.now();
   owner_.journal(ReceivePart{m.bytes});
 }
 
 void Courier::on(NodeId from, const peer::SnapshotEnd& m) {
   if (receipt_.has_value() && receipt_->from == from && receipt_->ballot == m.ballot) {
+    receipt_->ended = true;
     owner_.journal(FinishReceive{receipt_->id});
   }
 }
@@ -229,6 +248,19 @@ void Courier::on(NodeId from, const peer::SnapshotTaken& m) {
   if (it != jobs_.end() && it->second.snapshot && it->second.ballot == m.ballot &&
       it->second.ref.id.slot == m.slot) {
     finish(from, m.ok);
+  }
+}
+
+void Courier::on(NodeId from, const peer::SnapshotFrom& m) {
+  auto it = jobs_.find(from);
+  if (it == jobs_.end()) {
+    return;
+  }
+  Job& job = it->second;
+  if (job.snapshot && job.ballot == m.ballot && job.ref.id.slot == m.slot && job.ticket != 0 &&
+      m.offset > job.offset && m.offset <= job.ref.file_size_bytes) {
+    job.offset = m.offset;
+    read_on(from);
   }
 }
 

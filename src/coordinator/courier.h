@@ -2,6 +2,9 @@
 // takes snapshots from them. The core decides what goes where (SendLog, SendSnapshot), the courier
 // reads, sends no faster than the link takes it, and reports.
 //
+// A snapshot that broke off goes on where it was, also with another sender: the files of one slot
+// are the same on all. What was received is forgotten when the process ends.
+//
 // Threads  Confined to the engine's Lane.
 // Memory   One read a peer under way, at most unsent_bytes_high in a link.
 #pragma once
@@ -51,6 +54,7 @@ class Courier {
   void on(NodeId from, const peer::SnapshotPart& m);
   void on(NodeId from, const peer::SnapshotEnd& m);
   void on(NodeId from, const peer::SnapshotTaken& m);
+  void on(NodeId from, const peer::SnapshotFrom& m);
 
  private:
   struct Job {
@@ -65,11 +69,14 @@ class Courier {
     NodeId from;
     paxos::Ballot ballot;
     storage::SnapshotId id;
+    std::uint64_t size_bytes = 0;
     std::uint64_t ticket = 0;
     std::uint64_t offset = 0;
     Instant heard;  // the last part
+    bool ended = false;
   };
 
+  bool goes_on(NodeId from, const peer::SnapshotBegin& m);
   bool stage(const Receipt& receipt, const SnapshotReceived& report);
   void begin(NodeId to, Job job);
   void read_on(NodeId to);

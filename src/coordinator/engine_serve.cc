@@ -68,6 +68,8 @@ void Engine::hear(NodeId from, peer::PeerMessage message) {
     courier_.on(from, *end);
   } else if (auto* taken = std::get_if<peer::SnapshotTaken>(&message)) {
     courier_.on(from, *taken);
+  } else if (auto* go_on = std::get_if<peer::SnapshotFrom>(&message)) {
+    courier_.on(from, *go_on);
   } else if (!runs) {
     return;  // the others belong to a core
   } else if (auto* m = std::get_if<paxos::Message>(&message)) {

@@ -67,11 +67,12 @@ std::vector<Frame> examples() {
   frames.push_back(PeerMessage(
       RepairGive{Slot(3), paxos::Chain(2), Slot(9), Slot(1), Slot(8), {entry("a"), entry("b")}}));
   frames.push_back(PeerMessage(DigestsSaid{1, {{Slot(16), 17}, {Slot(32), 33}}}));
+  frames.push_back(PeerMessage(SnapshotFrom{second_ballot, Slot(50), 4096}));
   return frames;
 }
 
 TEST(PeerFrames, every_type_comes_back_as_it_was) {
-  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 15);
+  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 16);
   for (const Frame& frame : examples()) {
     const Bytes bytes = encode_frame(frame);
     FrameReader reader;

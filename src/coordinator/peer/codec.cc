@@ -14,7 +14,7 @@ constexpr std::size_t header_size_bytes = 8;       // length, checksum
 // What a list on the wire may announce at most before its items are read one by one.
 constexpr std::uint32_t items_max = 1U << 20;
 
-// Frozen. The core's messages are 16 + their place in paxos::Message.
+// Frozen. The core's messages are 16 + their place in paxos::Message, at most 63.
 enum class FrameType : std::uint8_t {
   hello = 1,
   ping = 2,
@@ -32,6 +32,7 @@ enum class FrameType : std::uint8_t {
   repair_give = 14,
   digests_said = 15,
   consensus = 16,
+  snapshot_from = 64,
 };
 
 template <typename M, typename F>
@@ -151,6 +152,8 @@ void own_fields(M& m, F&& f) {
     f(m.first), f(m.through), f(m.snapshot);
   } else if constexpr (std::is_same_v<T, RepairGive>) {
     f(m.first), f(m.before), f(m.chosen), f(m.log_first), f(m.snapshot), f(m.entries);
+  } else if constexpr (std::is_same_v<T, SnapshotFrom>) {
+    f(m.ballot), f(m.slot), f(m.offset);
   } else if constexpr (std::is_same_v<T, SlotDigest>) {
     f(m.slot), f(m.digest);
   } else if constexpr (std::is_same_v<T, DigestsSaid>) {
@@ -193,6 +196,8 @@ constexpr FrameType type_of() {
     return FrameType::repair_give;
   } else if constexpr (std::is_same_v<M, DigestsSaid>) {
     return FrameType::digests_said;
+  } else if constexpr (std::is_same_v<M, SnapshotFrom>) {
+    return FrameType::snapshot_from;
   } else {
     static_assert(std::is_same_v<M, SnapshotEnd>);
     return FrameType::snapshot_end;
@@ -267,7 +272,9 @@ Result<Frame> decode_consensus(ByteReader& in, std::size_t index) {
 }  // namespace
 
 std::uint16_t format_of(const PeerMessage& message) {
-  return std::holds_alternative<DigestsSaid>(message) ? 2 : 1;
+  const bool second =
+      std::holds_alternative<DigestsSaid>(message) || std::holds_alternative<SnapshotFrom>(message);
+  return second ? 2 : 1;
 }
 
 Bytes encode_frame(const Frame& frame) {
@@ -300,6 +307,7 @@ Result<Frame> decode_payload(ByteView payload) {
     case FrameType::repair_ask: return decode_own<RepairAsk>(in);
     case FrameType::repair_give: return decode_own<RepairGive>(in);
     case FrameType::digests_said: return decode_own<DigestsSaid>(in);
+    case FrameType::snapshot_from: return decode_own<SnapshotFrom>(in);
     case FrameType::consensus: break;
   }
   constexpr auto first = static_cast<std::uint8_t>(FrameType::consensus);

@@ -47,6 +47,13 @@ struct SnapshotPart {
 struct SnapshotEnd {
   paxos::Ballot ballot;
 };
+// The answer to a begin where a part of that very file is here, from an earlier attempt that broke
+// off, perhaps of another sender's: what lies before `offset` need not come again. Since format 2.
+struct SnapshotFrom {
+  paxos::Ballot ballot;
+  Slot slot;
+  std::uint64_t offset = 0;
+};
 // The answer: it is whole, durable and known to the receiver's core (or not).
 struct SnapshotTaken {
   paxos::Ballot ballot;
@@ -85,7 +92,7 @@ struct DigestsSaid {
 
 using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
                                  Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken,
-                                 RepairAsk, RepairGive, DigestsSaid>;
+                                 RepairAsk, RepairGive, DigestsSaid, SnapshotFrom>;
 
 inline constexpr std::uint16_t format_newest = 2;
 // Of a frame format that does not know it a message is not sent.

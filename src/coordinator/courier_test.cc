@@ -1,0 +1,160 @@
+#include "coordinator/courier.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "sim/machine.h"
+#include "sim/world.h"
+
+namespace synod::coordinator {
+namespace {
+
+constexpr paxos::Ballot earlier{3, NodeId(1)};
+constexpr paxos::Ballot later{4, NodeId(2)};
+constexpr std::uint64_t part_size = 256 << 10;
+constexpr std::uint64_t file_size = 4 * part_size;
+
+// A courier whose journal and links are the test's.
+struct Post {
+  explicit Post(sim::SimProcess& process)
+      : courier(process.main_lane(),
+                CourierOwner{[this](JournalCommand command) { journal.push_back(command); },
+                             [this](NodeId, const peer::PeerMessage& message) {
+                               sent.push_back(message);
+                               return true;
+                             },
+                             [](NodeId) { return std::size_t{0}; },
+                             [this](const paxos::Event& event) { core.push_back(event); }, [] {}}) {
+  }
+
+  template <typename T>
+  std::vector<T> sent_of() const {
+    std::vector<T> out;
+    for (const peer::PeerMessage& message : sent) {
+      if (const T* found = std::get_if<T>(&message)) {
+        out.push_back(*found);
+      }
+    }
+    return out;
+  }
+  template <typename T>
+  std::vector<T> asked() const {
+    std::vector<T> out;
+    for (const JournalCommand& command : journal) {
+      if (const T* found = std::get_if<T>(&command)) {
+        out.push_back(*found);
+      }
+    }
+    return out;
+  }
+
+  std::vector<JournalCommand> journal;
+  std::vector<peer::PeerMessage> sent;
+  std::vector<paxos::Event> core;
+  Courier courier;
+};
+
+class CourierTest : public ::testing::Test {
+ protected:
+  CourierTest() {
+    sim::MachineOptions options;
+    options.name = "m";
+    options.address = "10.0.0.1";
+    sim::SimProcess& process = world_.add_machine(options).start(
+        "courier",
+        [](sim::SimProcess& started) { return sim::Program(std::make_shared<Post>(started)); });
+    world_.run_for(Duration::millis(10));
+    post_ = process.program<Post>();
+  }
+
+  static storage::SnapshotId id() { return {ClusterId(5), Slot(50), 51, 52, "meta"}; }
+  void begin(NodeId from, paxos::Ballot ballot, const storage::SnapshotId& file) {
+    post_->courier.on(from, peer::SnapshotBegin{ballot, file, file_size}, paxos::Ballot{});
+  }
+  void part(NodeId from, paxos::Ballot ballot, std::uint64_t offset) {
+    post_->courier.on(from, peer::SnapshotPart{ballot, offset, Bytes(part_size, 'x')});
+  }
+  void read(std::uint64_t bytes) {
+    SnapshotFileRead answer;
+    answer.ticket = post_->asked<ReadSnapshotFile>().back().ticket;
+    answer.ref.id = id();
+    answer.ref.file_size_bytes = file_size;
+    answer.bytes = Bytes(bytes, 'x');
+    post_->courier.on(answer);
+  }
+
+  sim::World world_{sim::WorldOptions{.seed = 5}};
+  Post* post_ = nullptr;
+};
+
+TEST_F(CourierTest, what_came_before_the_connection_broke_does_not_come_again) {
+  begin(NodeId(1), earlier, id());
+  part(NodeId(1), earlier, 0);
+  part(NodeId(1), earlier, part_size);
+  // Another leader, of whom the same file comes.
+  begin(NodeId(2), later, id());
+  EXPECT_EQ(post_->asked<BeginReceive>().size(), 1U);
+  const auto from = post_->sent_of<peer::SnapshotFrom>();
+  ASSERT_EQ(from.size(), 1U);
+  EXPECT_EQ(from[0].offset, 2 * part_size);
+  // What it had sent before it heard that is passed over.
+  part(NodeId(2), later, 0);
+  part(NodeId(2), later, 2 * part_size);
+  part(NodeId(2), later, 3 * part_size);
+  EXPECT_EQ(post_->asked<ReceivePart>().size(), 4U);
+  post_->courier.on(NodeId(2), peer::SnapshotEnd{later});
+  ASSERT_EQ(post_->asked<FinishReceive>().size(), 1U);
+  EXPECT_EQ(post_->asked<FinishReceive>()[0].expected, id());
+}
+
+TEST_F(CourierTest, another_file_is_taken_from_its_beginning) {
+  begin(NodeId(1), earlier, id());
+  part(NodeId(1), earlier, 0);
+  storage::SnapshotId other = id();
+  other.slot = Slot(60);
+  begin(NodeId(2), later, other);
+  EXPECT_EQ(post_->asked<BeginReceive>().size(), 2U);
+  EXPECT_TRUE(post_->sent_of<peer::SnapshotFrom>().empty());
+}
+
+TEST_F(CourierTest, one_that_was_of_no_use_is_taken_from_its_beginning) {
+  begin(NodeId(1), earlier, id());
+  part(NodeId(1), earlier, 0);
+  post_->courier.on(NodeId(1), peer::SnapshotEnd{earlier});
+  begin(NodeId(1), earlier, id());
+  EXPECT_EQ(post_->asked<BeginReceive>().size(), 2U);
+}
+
+TEST_F(CourierTest, a_part_behind_a_gap_is_not_taken) {
+  begin(NodeId(1), earlier, id());
+  part(NodeId(1), earlier, 0);
+  part(NodeId(1), earlier, 2 * part_size);
+  EXPECT_EQ(post_->asked<ReceivePart>().size(), 1U);
+}
+
+TEST_F(CourierTest, the_sender_goes_on_where_it_is_told_to) {
+  post_->courier.send(paxos::SendSnapshot{NodeId(3), later});
+  read(part_size);
+  ASSERT_EQ(post_->asked<ReadSnapshotFile>().back().offset, part_size);
+  const std::uint64_t stale = post_->asked<ReadSnapshotFile>().back().ticket;
+  post_->courier.on(NodeId(3), peer::SnapshotFrom{earlier, Slot(50), 3 * part_size});
+  EXPECT_EQ(post_->asked<ReadSnapshotFile>().back().offset, part_size) << "of another ballot";
+  post_->courier.on(NodeId(3), peer::SnapshotFrom{later, Slot(50), 3 * part_size});
+  ASSERT_EQ(post_->asked<ReadSnapshotFile>().back().offset, 3 * part_size);
+  // What was read for the former place is not sent.
+  SnapshotFileRead late;
+  late.ticket = stale;
+  EXPECT_FALSE(post_->courier.on(late));
+  read(part_size);
+  const auto parts = post_->sent_of<peer::SnapshotPart>();
+  ASSERT_EQ(parts.size(), 2U);
+  EXPECT_EQ(parts[0].offset, 0U);
+  EXPECT_EQ(parts[1].offset, 3 * part_size);
+  read(0);
+  EXPECT_EQ(post_->sent_of<peer::SnapshotEnd>().size(), 1U);
+}
+
+}  // namespace
+}  // namespace synod::coordinator
