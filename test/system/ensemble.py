@@ -61,7 +61,8 @@ class Ensemble:
 
     def ended(self, server):
         """It ends by itself; its exit code."""
-        code = server.process.wait(timeout=PATIENCE_SECONDS)
+        wait_for(f'server {server.number} ends', lambda: server.process.poll() is not None, timeout=PATIENCE_SECONDS)
+        code = server.process.returncode
         self.network.gone(server.number)
         server.process = None
         return code
