@@ -38,8 +38,9 @@ RETURN_SECONDS_MAX = 60.0
 
 
 class Times:
-    """How long things last: `fault` is beyond an election timeout."""
+    """How long things last: `fault` is beyond an election timeout. How many sessions return."""
     fault, loss, flapping, pauses, drift, load = 2.0, 4.0, 3.0, (1.0, 8.0), 3.0, 1.0
+    sessions = 10_000
 
     @classmethod
     def lengthen(cls):
@@ -318,7 +319,7 @@ def sessions_return(e):
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     leader = e.leader()
     e.load.workers[0].client.create('/returning', makepath=True)
-    crowd = Crowd([int(s.client.split(':')[1]) for s in e.servers], min(10_000, files - 1000), '/returning')
+    crowd = Crowd([int(s.client.split(':')[1]) for s in e.servers], min(Times.sessions, files - 1000), '/returning')
     thread = threading.Thread(target=crowd.run, args=(e.servers.index(leader),), daemon=True)
     begin = time.monotonic()
     thread.start()
@@ -395,7 +396,9 @@ def main():
     parser.add_argument('--long', action='store_true', help='each fault for longer; pauses of a minute')
     parser.add_argument('--seed', type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument('--only', default='', help='names of faults, as they are printed')
+    parser.add_argument('--sessions', type=int, default=Times.sessions, help='that return at once')
     options = parser.parse_args()
+    Times.sessions = options.sessions
     # Lost connections are what this is about; the client need not tell each of them.
     logging.getLogger('kazoo').setLevel(logging.CRITICAL)
     if options.long:
