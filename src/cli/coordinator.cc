@@ -63,6 +63,7 @@ std::optional<int> serve(const std::string& path, const std::string& log) {
   coordinator::NodeOptions options;
   options.config = std::move(config).value();
   options.boot_id = machine.host().boot_id();
+  options.memory_bytes = machine.host().memory_bytes();
   if (options.boot_id.empty()) {
     options.boot_id = "unknown";
     machine.log().warning("coordinator",

@@ -37,6 +37,7 @@ Edge::Edge(ports::Lane& lane, Shared& shared, ports::Sender<EdgeMessage> engine,
       shared_(shared),
       engine_(std::move(engine)),
       options_(std::move(options)),
+      shares_(options_.shares),
       started_(lane.now()),
       not_serving_since_(started_),
       touched_at_(started_),
@@ -186,16 +187,20 @@ void Edge::pump() {
   }
   pumping_ = true;
   turn_ = lane_.now();
-  with_state([](const znode::State&) {});
-  while (!ready_.empty()) {
-    std::vector<ConnectionId> ready;
-    ready.swap(ready_);
-    for (const ConnectionId id : ready) {
-      if (EdgeConnection* connection = find(id)) {
-        connection->run();
+  with_state([this](const znode::State& state) { state_bytes_ = size_bytes(state.counts()); });
+  do {
+    while (!ready_.empty()) {
+      std::vector<ConnectionId> ready;
+      ready.swap(ready_);
+      for (const ConnectionId id : ready) {
+        if (EdgeConnection* connection = find(id)) {
+          connection->run();
+        }
       }
     }
-  }
+    take_turns();
+    wake_those_who_waited();
+  } while (!ready_.empty());
   const std::vector<ConnectionId> dirty = std::exchange(dirty_, {});
   for (const ConnectionId id : dirty) {
     if (EdgeConnection* connection = find(id)) {
@@ -382,6 +387,7 @@ void Edge::sweep(Instant now) {
   for (const auto& [id, connection] : connections_) {
     connection->sweep(now, lost);
   }
+  sweep_output();
 }
 
 void Edge::say_slow(Instant since, const std::string& request) {
@@ -408,6 +414,8 @@ FourLetterView Edge::facts(bool lines) {
   }
   facts.stats = stats_;
   facts.connections = connections_.size();
+  facts.held_bytes = shares_.held_bytes();
+  facts.held_back = shares_.crowds();
   facts.watches = watches_.count();
   facts.data_watches = watches_.data_count();
   facts.watching = watches_.watchers();

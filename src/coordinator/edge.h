@@ -18,8 +18,8 @@
 //                 (session, generation, sequence) matches the outcome, never the xid.
 // Threads     Confined to its Lane. The shared state is read inside a ReadHold only.
 // Memory      Owns its connections. Each holds at most options' bounds of input, unanswered
-//             requests and output; beyond them it is not read from, and an event's receiver that
-//             does not read at all is closed.
+//             requests and output; beyond them it is not read from, and one that does not read at
+//             all is closed. All together hold at most what edge_shares.h and output_bytes_max say.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,7 @@
 
 #include "base/fifo.h"
 #include "coordinator/edge_options.h"
+#include "coordinator/edge_shares.h"
 #include "coordinator/latency.h"
 #include "coordinator/messages.h"
 #include "coordinator/shared.h"
@@ -58,10 +59,12 @@ struct EdgeStats {
   std::uint64_t latency_count = 0;
   std::uint64_t connections_refused = 0;
   std::uint64_t auth_failed = 0;
-  std::uint64_t slow_requests = 0;  // slower than EdgeOptions::slow_request
-  Histogram reply;                  // applied -> taken here
-  Histogram write;                  // a write read -> its reply written
-  Histogram read;                   // the same of a read
+  std::uint64_t writes_refused = 0;  // they would have made the state larger, which is at its limit
+  std::uint64_t clients_cut = 0;     // they did not read what they were sent
+  std::uint64_t slow_requests = 0;   // slower than EdgeOptions::slow_request
+  Histogram reply;                   // applied -> taken here
+  Histogram write;                   // a write read -> its reply written
+  Histogram read;                    // the same of a read
 };
 
 class Edge {
@@ -92,6 +95,7 @@ class Edge {
   const EdgeOptions& options() const { return options_; }
   znode::WatchTable& watches() { return watches_; }
   EdgeStats& stats() { return stats_; }
+  EdgeShares& shares() { return shares_; }
   ports::Scope& scope() { return scope_; }
   // Runs f(const znode::State&) inside a ReadHold at a moment when everything in the inbox has been
   // dealt with. Connections may change or be closed before f runs: f and its caller look again.
@@ -112,6 +116,11 @@ class Edge {
   // was heard from.
   std::uint64_t touch_number() const { return touch_number_; }
   void touch(SessionId session) { touched_.push_back(session); }
+  // Whether a write of the size may pass the state's limit, with all that waits here already.
+  bool near_state_limit(std::size_t size_bytes) const {
+    return options_.state_limit_bytes != 0 &&
+           state_bytes_ + shares_.held_bytes() + size_bytes > options_.state_limit_bytes;
+  }
   // When the pump began to turn: near enough for the statistics.
   Instant turn() const { return turn_; }
   // Of a request that was read then and is answered in this turn.
@@ -143,6 +152,9 @@ class Edge {
  private:
   void pump();
   void flush_told();
+  void take_turns();
+  void wake_those_who_waited();
+  void sweep_output();
   void process_inbox(std::vector<InboxItem>& items);
   void process(const Applied& item);
   void process(const Fired& item);
@@ -163,6 +175,7 @@ class Edge {
   ports::Sender<EdgeMessage> engine_;
   const EdgeOptions options_;
   znode::WatchTable watches_;
+  EdgeShares shares_;
   EdgeStats stats_;
   Instant started_;
 
@@ -187,6 +200,9 @@ class Edge {
   bool resubmit_soon_ = false;
   bool pumping_ = false;
   bool processing_ = false;
+  std::uint64_t state_bytes_ = 0;  // when the pump began to turn
+  std::uint64_t crowds_ = 0;       // that were said, or too soon after another
+  Instant crowded_said_;
   Instant slow_second_;          // in which slow requests were said
   std::uint64_t slow_said_ = 0;  // in it
   bool serving_ = false;

@@ -11,11 +11,6 @@
 namespace synod::coordinator {
 namespace {
 
-// Unanswered writes are submitted again after this, twice as long each time.
-constexpr Duration patience_min = Duration::seconds(1);
-constexpr Duration patience_max = Duration::seconds(8);
-// A gap names what is wanted once for each write that was too early: answered once in this time.
-constexpr Duration gap_quiet = Duration::millis(20);
 // Room for the output of a turn from the first: most replies are smaller.
 constexpr std::size_t out_begun_bytes = 512;
 
@@ -28,8 +23,8 @@ EdgeConnection::EdgeConnection(Edge& edge, Id id, std::unique_ptr<ports::Stream>
       host_(address_identity(stream_->peer().address.host).id),
       address_(ports::to_string(stream_->peer().address)),
       frames_(edge.options().frame_size_bytes_max),
-      patience_(patience_min),
-      established_(edge.lane().now()),
+      taken_at_(edge.lane().now()),
+      established_(taken_at_),
       heard_(established_) {
   identities_.push_back(address_identity(host_));
 }
@@ -57,6 +52,7 @@ void EdgeConnection::on_drained() {
 
 void EdgeConnection::on_closed(const Error&) {
   phase_ = Phase::closing;
+  edge_.shares().leave(share_);
   edge_.remove(id_);
 }
 
@@ -69,6 +65,7 @@ void EdgeConnection::close(const char* why) {
   phase_ = Phase::closing;
   edge_.watches().drop(id_);
   edge_.unbind(session_, id_);
+  edge_.shares().leave(share_);
   if (!out_.empty()) {
     stream_->write(std::move(out_));
     out_.clear();
@@ -114,6 +111,7 @@ void EdgeConnection::flush() {
   out_.append(late_);
   late_.clear();
   if (!out_.empty() && phase_ != Phase::closing) {
+    written_bytes_ += out_.size();
     stream_->write(std::move(out_));
     out_ = Bytes();
   }
@@ -122,8 +120,8 @@ void EdgeConnection::flush() {
 bool EdgeConnection::must_wait() const {
   const EdgeOptions& options = edge_.options();
   return phase_ == Phase::opening || pending_.size() >= options.requests_outstanding_max ||
-         write_bytes_ >= options.connection_buffer_bytes_max ||
-         stream_->buffered() + out_.size() >= options.connection_buffer_bytes_max;
+         share_.held_bytes >= options.connection_buffer_bytes_max ||
+         unread_bytes() >= options.connection_buffer_bytes_max || edge_.shares().must_wait(share_);
 }
 
 void EdgeConnection::run() {
@@ -205,29 +203,24 @@ void EdgeConnection::push_ready(const zkwire::RequestHeader& header, std::int64_
   zkwire::append_reply(pending.payload, {header.xid, zxid, static_cast<std::int32_t>(code)}, reply);
   pending.since = heard_;
   pending.close_after = close_after;
+  push(std::move(pending), 0);
+}
+
+void EdgeConnection::push(Pending pending, std::size_t held_bytes) {
+  pending.held_bytes = held_bytes;
+  if (phase_ != Phase::closing) {
+    edge_.shares().hold(share_, held_bytes);
+  }
   pending_.push_back(std::move(pending));
 }
 
-void EdgeConnection::push_write(const zkwire::RequestHeader& header, zkwire::OpCode op,
-                                znode::CommandRequest request) {
-  Write write;
-  write.sequence = next_sequence_;
-  write.op = op;
-  write.command = znode::encode_command(
-      {session_, generation_, next_sequence_, identities_, std::move(request)});
-  next_sequence_ = next_sequence_.next();
-  write_bytes_ += write.command.size();
-  Pending pending;
-  pending.kind = Pending::Kind::write;
-  pending.header = header;
-  pending.number = write.sequence.value();
-  pending.since = heard_;
-  pending_.push_back(std::move(pending));
-  if (writes_.empty()) {
-    submitted_at_ = heard_;
+EdgeConnection::Pending EdgeConnection::pop() {
+  Pending done = std::move(pending_.front());
+  pending_.pop_front();
+  if (phase_ != Phase::closing) {
+    edge_.shares().let_go(share_, done.held_bytes);
   }
-  writes_.push_back(std::move(write));
-  submit_more();
+  return done;
 }
 
 void EdgeConnection::advance() {
@@ -237,12 +230,11 @@ void EdgeConnection::advance() {
         head.kind == Pending::Kind::barred) {
       break;
     }
-    if (stream_->buffered() + out_.size() >= edge_.options().connection_buffer_bytes_max &&
+    if (unread_bytes() >= edge_.options().connection_buffer_bytes_max &&
         head.kind == Pending::Kind::deferred) {
       break;  // on_drained goes on: replies are not made faster than they are taken
     }
-    const Pending done = std::move(head);
-    pending_.pop_front();
+    const Pending done = pop();
     pending_reads_ -= done.kind == Pending::Kind::ready ? 0 : 1;
     if (done.kind == Pending::Kind::deferred) {
       run_read(done.header, done.payload);
@@ -276,23 +268,6 @@ void EdgeConnection::answer_sync(const Pending& done) {
   }
 }
 
-// Writes that may be submitted: those before the first read or sync that is not answered. A read
-// must not see what its own session wrote behind it.
-std::size_t EdgeConnection::writes_due() const {
-  if (pending_reads_ == 0) {
-    return writes_.size();
-  }
-  std::size_t due = 0;
-  for (const Pending& pending : pending_) {
-    if (pending.kind == Pending::Kind::write) {
-      ++due;
-    } else if (pending.kind != Pending::Kind::ready) {
-      break;
-    }
-  }
-  return due;
-}
-
 void EdgeConnection::sent_reply(Instant since) {
   EdgeStats& stats = edge_.stats();
   const auto us =
@@ -306,57 +281,6 @@ void EdgeConnection::sent_reply(Instant since) {
 }
 
 // --- from the engine
-
-void EdgeConnection::complete(const Applied& item) {
-  if (phase_ != Phase::open || item.generation != generation_ || writes_.empty()) {
-    return;
-  }
-  using Kind = znode::Outcome::Kind;
-  const Sequence first = writes_.front().sequence;
-  switch (item.outcome.kind) {
-    case Kind::applied: break;
-    case Kind::moved: close("the session has moved or ended"); return;
-    case Kind::repeat:
-      if (item.sequence >= first) {
-        close("the outcome of a write is lost");  // it lies inside a snapshot
-      }
-      return;
-    case Kind::gap:
-      if (item.outcome.wanted < first) {
-        close("the log wants a write that was answered");
-      } else if (edge_.lane().now() - submitted_at_ >= gap_quiet ||
-                 submitted_ < item.outcome.wanted) {
-        submitted_ = Sequence(item.outcome.wanted.value() - 1);
-        submit_more();
-      }
-      return;
-    case Kind::stale:
-    case Kind::ignored: return;
-  }
-  if (item.sequence != first) {
-    return;
-  }
-  const auto entry = std::find_if(pending_.begin(), pending_.end(),
-                                  [](const Pending& p) { return p.kind == Pending::Kind::write; });
-  SYNOD_CHECK(entry != pending_.end());
-  SYNOD_CHECK(entry->number == first.value());
-  last_zxid_ = item.outcome.zxid.value();
-  entry->kind = Pending::Kind::ready;
-  zkwire::append_reply(
-      entry->payload,
-      {entry->header.xid, item.outcome.zxid.value(), static_cast<std::int32_t>(item.outcome.code)},
-      item.outcome.reply);
-  entry->close_after = writes_.front().op == zkwire::OpCode::close_session;
-  edge_.stats().write.add(edge_.turn() - entry->since);
-  if (edge_.is_slow(entry->since)) {
-    edge_.say_slow(entry->since, slow_write_text(writes_.front().command));
-  }
-  write_bytes_ -= writes_.front().command.size();
-  writes_.pop_front();
-  patience_ = patience_min;
-  submitted_at_ = edge_.lane().now();
-  edge_.make_ready(id_);
-}
 
 void EdgeConnection::synced(const Synced& item) {
   using Kind = Pending::Kind;
@@ -411,42 +335,7 @@ void EdgeConnection::deliver(const znode::Trigger& trigger, const Bytes& frame) 
   ++sent_;
   ++edge_.stats().sent;
   if (stream_->buffered() + out_.size() > edge_.options().events_unread_bytes_max) {
-    close("the client does not read its events");
-  }
-}
-
-void EdgeConnection::path_renewed() {
-  request_sent_ = false;
-  submitted_ = Sequence();
-  submit_more();
-  std::uint64_t sent = 0;
-  for (const Pending& p : pending_) {
-    if ((p.kind == Pending::Kind::sync || p.kind == Pending::Kind::barred) && p.number != sent) {
-      sent = p.number;
-      send_sync(sent);
-    }
-  }
-}
-
-void EdgeConnection::submit_more() {
-  if (phase_ == Phase::opening && !request_sent_) {
-    send_session_request();
-  }
-  if (phase_ != Phase::open || writes_.empty()) {
-    return;
-  }
-  const Sequence first = writes_.front().sequence;
-  std::size_t at =
-      submitted_ < first ? 0 : static_cast<std::size_t>(submitted_.value() - first.value() + 1);
-  for (const std::size_t due = writes_due(); at < due; ++at) {
-    const Write& write = writes_[at];
-    if (!edge_.submit(Submit{edge_.options().index, session_, generation_, write.sequence, 0,
-                             write.command})) {
-      edge_.submit_later();
-      return;
-    }
-    submitted_ = write.sequence;
-    submitted_at_ = edge_.lane().now();
+    cut("the client does not read its events");
   }
 }
 
@@ -457,24 +346,42 @@ void EdgeConnection::sweep(Instant now, bool serving_lost) {
   if (phase_ != Phase::open) {
     if (now - established_ > edge_.options().handshake_timeout || serving_lost) {
       close("no session was established in time");
-    } else if (phase_ == Phase::opening && now - submitted_at_ > patience_min) {
-      request_sent_ = false;
-      submit_more();
+    } else {
+      sweep_writes(now);
     }
     return;
   }
-  if (!pending_.empty()) {
-    touch();  // it waits for us, not we for it
+  // It waits for us, not we for it.
+  const bool waits = !pending_.empty() || paused_;
+  if (waits) {
+    touch();
   }
   if (serving_lost) {
     close("this replica has lost the ensemble");
-  } else if (pending_.empty() && now - heard_ > Duration::millis(timeout_ms_)) {
+  } else if (!waits && now - heard_ > Duration::millis(timeout_ms_)) {
     close("nothing was heard for the session's timeout");
-  } else if (!writes_.empty() && now - submitted_at_ > patience_) {
-    patience_ = std::min(patience_ * 2, patience_max);
-    submitted_ = Sequence();
-    submit_more();
+  } else if (!takes_output(now)) {
+    cut("the client does not read what it is sent");
+  } else {
+    sweep_writes(now);
   }
+}
+
+// False: something waits for the client, and it has taken nothing for its session's timeout.
+bool EdgeConnection::takes_output(Instant now) {
+  const std::uint64_t taken = written_bytes_ - stream_->buffered();
+  if (taken != taken_bytes_ || stream_->buffered() == 0) {
+    taken_at_ = now;
+  }
+  taken_bytes_ = taken;
+  return now - taken_at_ <= Duration::millis(timeout_ms_);
+}
+
+void EdgeConnection::cut(const char* why) {
+  edge_.lane().log().warning("edge", "cuts {} session=0x{:x}: {}, {} bytes wait for it", address_,
+                             static_cast<std::uint64_t>(session_.value()), why, unread_bytes());
+  ++edge_.stats().clients_cut;
+  close(why);
 }
 
 std::string EdgeConnection::summary() const {

@@ -6,7 +6,8 @@
 // The requests stand in one FIFO. An entry is ready (its reply is known), a write or a sync (its
 // outcome is awaited), deferred (a read that runs when it reaches the head) or barred (the same,
 // and a barrier must be passed first: linearizable reads). run() is the only driver: it moves the
-// head on, then takes the next frame while the bounds allow.
+// head on, then takes the next frame while the bounds allow. Writes leave for the engine in windows
+// and turns (edge_shares.h); edge_writes.cc has that part.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +50,13 @@ class EdgeConnection final : public ports::StreamHandler {
   // Everything unanswered is to be submitted again.
   void path_renewed();
   void submit_more();
+  // Its turn to submit has come.
+  void take_turn();
   void sweep(Instant now, bool serving_lost);
   // Sends what is gathered, then closes.
   void close(const char* why);
+  // The same of a client that others suffer from: into the log.
+  void cut(const char* why);
 
   bool closing() const { return phase_ == Phase::closing; }
   bool is_open() const { return phase_ == Phase::open; }
@@ -65,6 +70,9 @@ class EdgeConnection final : public ports::StreamHandler {
   // The line of cons.
   std::string details(Instant now) const;
   std::size_t outstanding() const { return pending_.size(); }
+  // Not taken by the client.
+  std::size_t unread_bytes() const { return stream_->buffered() + out_.size(); }
+  bool paused() const { return paused_; }
 
  private:
   enum class Phase : std::uint8_t { fresh, opening, open, closing };
@@ -74,7 +82,8 @@ class EdgeConnection final : public ports::StreamHandler {
     Kind kind = Kind::ready;
     zkwire::RequestHeader header;
     Bytes payload;  // ready: the reply; deferred, barred: the request; sync, synced: the path
-    std::uint64_t number = 0;  // write: its sequence; sync, barred: its ticket
+    std::uint64_t number = 0;    // write: its sequence; sync, barred: its ticket
+    std::size_t held_bytes = 0;  // of the request
     Instant since;
     bool close_after = false;
   };
@@ -91,7 +100,11 @@ class EdgeConnection final : public ports::StreamHandler {
     std::size_t done = 0;  // watches
   };
 
+  void push(Pending pending, std::size_t held_bytes);
+  Pending pop();
   std::size_t writes_due() const;
+  bool submit_some(std::size_t& allowance_bytes);
+  void submit_again_behind(Sequence last);
   void answer_sync(const Pending& done);
 
   // --- handshake
@@ -106,6 +119,8 @@ class EdgeConnection final : public ports::StreamHandler {
   void take_frame(ByteView frame);
   void take_request(const zkwire::RequestHeader& header, ByteView body);
   void take_write(const zkwire::RequestHeader& header, ByteView body);
+  void take_client_write(const zkwire::RequestHeader& header, znode::ClientWrite write,
+                         std::size_t size_bytes);
   void take_auth(const zkwire::RequestHeader& header, ByteView body);
   void take_sync(const zkwire::RequestHeader& header, ByteView body);
   void push_write(const zkwire::RequestHeader& header, zkwire::OpCode op,
@@ -126,6 +141,8 @@ class EdgeConnection final : public ports::StreamHandler {
   void mark_dirty();
   void touch();
   void sent_reply(Instant since);
+  bool takes_output(Instant now);
+  void sweep_writes(Instant now);
 
   Edge& edge_;
   const Id id_;
@@ -159,11 +176,16 @@ class EdgeConnection final : public ports::StreamHandler {
   std::uint64_t shared_ticket_ = 0;
   std::unique_ptr<Restore> restore_;
   Fifo<Write> writes_;  // unanswered, by sequence
-  std::size_t write_bytes_ = 0;
+  EdgeShare share_;
   Sequence next_sequence_{1};
   Sequence submitted_;  // the last one that was handed to the engine since the path is what it is
   Instant submitted_at_;
-  Duration patience_;  // before unanswered writes are submitted again unasked
+  // Unanswered writes are submitted again after this, twice as long each time.
+  static constexpr Duration patience_min = Duration::seconds(1);
+  Duration patience_ = patience_min;  // before unanswered writes are submitted again unasked
+  std::uint64_t written_bytes_ = 0;   // to the stream
+  std::uint64_t taken_bytes_ = 0;     // of these, when the last sweep looked
+  Instant taken_at_;  // the client took something of what it is sent, or had all of it
 
   // for the four-letter words
   Instant established_;

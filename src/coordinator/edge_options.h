@@ -12,6 +12,7 @@
 #include "base/instant.h"
 #include "base/limits.h"
 #include "base/planted.h"
+#include "coordinator/edge_shares.h"
 #include "coordinator/messages.h"
 #include "coordinator/zoo_config.h"
 
@@ -33,6 +34,12 @@ struct EdgeOptions {
   std::size_t connection_buffer_bytes_max = 4U << 20;
   // Events for a client that does not read: above it the connection is closed.
   std::size_t events_unread_bytes_max = 32U << 20;
+  // Of all connections together: above it those with most are closed.
+  std::size_t output_bytes_max = 256U << 20;
+  // Of the replicated state; 0: none. What would make it larger is refused.
+  std::uint64_t state_limit_bytes = 0;
+  // What all hold and have at the engine.
+  EdgeShareLimits shares;
   // A connection without a session is closed after this.
   Duration handshake_timeout = Duration::seconds(10);
   // Every read of the tree waits for a barrier of its own, as if a sync stood before it.
@@ -49,7 +56,8 @@ struct EdgeOptions {
 };
 
 // As the configuration says. Precondition: complete_zoo_config succeeded.
-EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index);
+// `edges`: how many the coordinator has; what is bounded for all of them is divided.
+EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index, std::size_t edges = 1);
 znode::Switches switches_of(const ZooConfig& config);
 
 }  // namespace synod::coordinator

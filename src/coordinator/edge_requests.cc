@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "coordinator/authentication.h"
 #include "coordinator/edge_connection.h"
+#include "coordinator/state_limit.h"
 #include "znode/reads.h"
 
 namespace synod::coordinator {
@@ -251,14 +252,14 @@ void EdgeConnection::take_request(const zkwire::RequestHeader& header, ByteView 
     pending.header = header;
     pending.payload = std::move(before);
     pending.since = heard_;
-    pending_.push_back(std::move(pending));
+    push(std::move(pending), 0);
   } else {
     Pending pending;
     pending.kind = Pending::Kind::deferred;
     pending.header = header;
     pending.payload = Bytes(body);
     pending.since = heard_;
-    pending_.push_back(std::move(pending));
+    push(std::move(pending), body.size());
     ++pending_reads_;
   }
 }
@@ -273,7 +274,25 @@ void EdgeConnection::take_write(const zkwire::RequestHeader& header, ByteView bo
   } else if (op == OpCode::reconfig) {
     push_write(header, op, znode::FailWrite{Code::reconfig_disabled});
   } else {
-    push_write(header, op, znode::ClientWrite{op, std::move(request).value()});
+    take_client_write(header, {op, std::move(request).value()}, body.size());
+  }
+}
+
+void EdgeConnection::take_client_write(const zkwire::RequestHeader& header,
+                                       znode::ClientWrite write, std::size_t size_bytes) {
+  std::int64_t growth = 0;
+  if (edge_.near_state_limit(size_bytes)) {
+    edge_.with_state([&](const znode::State& state) { growth = growth_of(state, write); });
+    if (phase_ != Phase::open) {
+      return;
+    }
+  }
+  if (growth > 0) {
+    ++edge_.stats().writes_refused;
+    push_write(header, write.op, znode::FailWrite{state_limit_code});
+  } else {
+    const OpCode op = write.op;
+    push_write(header, op, std::move(write));
   }
 }
 
@@ -312,7 +331,7 @@ void EdgeConnection::take_sync(const zkwire::RequestHeader& header, ByteView bod
   pending.number = edge_.open_ticket(id_);
   pending.since = heard_;
   const std::uint64_t ticket = pending.number;
-  pending_.push_back(std::move(pending));
+  push(std::move(pending), body.size());
   ++pending_reads_;
   send_sync(ticket);
 }
@@ -329,7 +348,7 @@ void EdgeConnection::take_barred(const zkwire::RequestHeader& header, ByteView b
   pending.payload = Bytes(body);
   pending.number = shared_ticket_;
   pending.since = heard_;
-  pending_.push_back(std::move(pending));
+  push(std::move(pending), body.size());
   ++pending_reads_;
   if (asks) {
     send_sync(shared_ticket_);

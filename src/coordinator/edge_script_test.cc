@@ -7,7 +7,8 @@
 //   create|delete|set|exists|get|ls|sync|ping|close|add_watch|remove_watch|whoami|set_watches|opcode
 //            NAME [PATH] [data=] [flags=] [watch] [xid=] [acl=] [number=]
 //   engine hold|go|lose|renew|gap    what happens to writes that were submitted
-//   edge linearizable              another one, with that option;  edge drain
+//   edge linearizable              another one, with that option, or
+//   edge limit BYTES               with that limit of the state;  edge drain
 //   expire NAME;  serving on|off;  after MS;  snapshot
 // Every command prints what clients received and which connections ended.
 #include <fmt/format.h>
@@ -54,6 +55,9 @@ class Conversation final : public script::Handler {
       engine(c.word(0));
     } else if (verb == "edge" && c.word(0) == "linearizable") {
       options_.linearizable_reads = true;
+      make_edge();
+    } else if (verb == "edge" && c.word(0) == "limit") {
+      options_.state_limit_bytes = std::stoull(c.word(1));
       make_edge();
     } else if (verb == "edge") {
       edge_->drain([this] { note_ = "drained\n"; });

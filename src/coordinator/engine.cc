@@ -155,8 +155,9 @@ void Engine::perform(paxos::RoleChanged&& e) {
   if (moved) {
     // What was under way to another leader may be lost.
     queue_.clear();
-    queue_bytes_ = 0;
     proposed_.clear();
+    unapplied_.clear();
+    unapplied_bytes_ = 0;
     fail_syncs();
     if (e.leader != NodeId()) {
       renew_path();
@@ -171,7 +172,11 @@ void Engine::perform(paxos::RoleChanged&& e) {
   update_view();
 }
 
-void Engine::perform(paxos::ProposalsLost&&) { unflushed_.clear(); }
+void Engine::perform(paxos::ProposalsLost&&) {
+  unflushed_.clear();
+  unapplied_.clear();
+  unapplied_bytes_ = 0;
+}
 
 void Engine::perform(paxos::WakeAt&& e) {
   lane_.cancel(alarm_);
@@ -376,6 +381,9 @@ void Engine::end_turn() {
 
 void Engine::apply_some() {
   const bool more = applier_.run();
+  if (settle_applied()) {
+    end_turn_soon();  // what waits may be proposed
+  }
   settle_syncs();
   walker_.step();
   if (more && !std::exchange(applying_posted_, true)) {
@@ -394,6 +402,16 @@ void Engine::apply_some() {
 void Engine::slot_applied(Slot slot) {
   note_digest(slot);
   snapshot_if_due(slot);
+}
+
+// True if commands waited for what has been applied now.
+bool Engine::settle_applied() {
+  const bool waited = unapplied_bytes_ >= options_.unapplied_bytes_max && !queue_.empty();
+  while (!unapplied_.empty() && unapplied_.front().first <= applier_.applied()) {
+    unapplied_bytes_ -= unapplied_.front().second;
+    unapplied_.pop_front();
+  }
+  return waited && unapplied_bytes_ < options_.unapplied_bytes_max;
 }
 
 void Engine::snapshot_if_due(Slot slot) {
@@ -445,6 +463,13 @@ void Engine::update_view() {
   if (disk_full_) {
     view.reason += view.reason.empty() ? "" : "; ";
     view.reason += "the disk of this server is full: what it should write waits for room";
+  }
+  watch_state_limit();
+  view.state_limit_bytes = options_.state_limit_bytes;
+  view.state_full = state_full_;
+  if (state_full_) {
+    view.reason += view.reason.empty() ? "" : "; ";
+    view.reason += "the state is at its limit: what makes it larger is refused";
   }
   say_why(view);
   const ports::WriteHold hold(shared_.gate);

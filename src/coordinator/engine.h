@@ -14,8 +14,10 @@
 // Exactly once  Edges hold what is unanswered and send it again (messages.h). A result goes to the
 //               edge that submitted the command here last.
 // Threads       Constructed, called and destroyed on its Lane.
+// Fairness      Sessions take turns in the leader's queue once more waits than one batch takes.
 // Memory        The leader's queue is bounded (queue_bytes_max); beyond it commands are dropped and
-//               their edges told to send them again later.
+//               their edges told to send them again later. What is under way behind it is bounded
+//               by unapplied_bytes_max.
 #pragma once
 
 #include <deque>
@@ -31,6 +33,7 @@
 #include "coordinator/courier.h"
 #include "coordinator/digests.h"
 #include "coordinator/disk_watch.h"
+#include "coordinator/fair_queue.h"
 #include "coordinator/messages.h"
 #include "coordinator/peer/links.h"
 #include "coordinator/recent.h"
@@ -53,13 +56,17 @@ struct EngineOptions {
   Duration tick = Duration::millis(2000);  // zoo.cfg's tickTime
   Duration heartbeat_interval = Duration::millis(100);
   Duration election_timeout = Duration::millis(1000);
-  std::string config_text;  // of /zookeeper/config, set by whoever leads
+  std::uint64_t state_limit_bytes = 0;  // edges keep it, the engine tells of it; 0: none
+  std::string config_text;              // of /zookeeper/config, set by whoever leads
   SnapshotWalkerOptions snapshots;
   std::uint64_t log_slots_kept = 20'000;  // behind the snapshot, for laggards
   std::size_t batch_size_bytes = 1 << 20;
   std::size_t batch_commands_max = 4096;
   std::size_t batches_unflushed_max = 2;
   std::size_t queue_bytes_max = 64U << 20;
+  // Proposed here and not applied yet: above it commands wait where their order can still be
+  // chosen (fair_queue.h). One batch may pass it.
+  std::size_t unapplied_bytes_max = 4U << 20;
   PlantedBug planted = PlantedBug::none;
 };
 
@@ -173,6 +180,7 @@ class Engine {
   void hand_over(const char* why);
   void end_leave();
   void update_view();
+  void watch_state_limit();
   // --- engine_why.cc
   std::string why_not_serving() const;
   void say_why(const ClusterView& view);
@@ -184,6 +192,7 @@ class Engine {
   void propose_own(znode::Command command);
   void renew_path();
   void renew_path_later();
+  bool settle_applied();
   void settle_syncs();
   void begin_syncs();
   void fail_syncs();
@@ -236,17 +245,19 @@ class Engine {
   Recent flushes_;
   DiskWatch disk_watch_;
   bool disk_full_ = false;
+  bool state_full_ = false;
   bool log_unreadable_ = false;  // until the next snapshot is durable
   std::string rot_;              // found last by scrubbing
   std::function<void()> left_;   // told to stop: who waits for another leader
 
   // What gathered for the leader, here or there.
-  std::deque<Bytes> queue_;
-  std::size_t queue_bytes_ = 0;
+  FairQueue queue_;
   Instant queued_at_;                              // the first of queue_
   std::deque<std::pair<Slot, Instant>> proposed_;  // by us, not known as chosen
   StageLatencies stages_;
-  std::deque<paxos::Lsn> unflushed_;  // last records of our own batches
+  std::deque<paxos::Lsn> unflushed_;                    // last records of our own batches
+  std::deque<std::pair<Slot, std::size_t>> unapplied_;  // our own batches and their bytes
+  std::size_t unapplied_bytes_ = 0;
   paxos::Lsn persisted_;
   paxos::Lsn flushed_;
 

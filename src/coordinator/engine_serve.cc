@@ -38,15 +38,14 @@ void Engine::take(Touch&& m) {
 }
 
 void Engine::enqueue(Bytes command) {
-  if (queue_bytes_ + command.size() > options_.queue_bytes_max) {
+  if (queue_.size_bytes() + command.size() > options_.queue_bytes_max) {
     renew_path_later();
     return;
   }
   if (queue_.empty()) {
     queued_at_ = lane_.now();
   }
-  queue_bytes_ += command.size();
-  queue_.push_back(std::move(command));
+  queue_.push(std::move(command));
 }
 
 // ---- peers
@@ -94,7 +93,8 @@ void Engine::hear_own(NodeId from, peer::Forward&& m) {
   for (const Bytes& command : m.commands) {
     size_bytes += command.size();
   }
-  if (role_.role != paxos::Role::leader || queue_bytes_ + size_bytes > options_.queue_bytes_max) {
+  if (role_.role != paxos::Role::leader ||
+      queue_.size_bytes() + size_bytes > options_.queue_bytes_max) {
     links_->send(from, peer::ForwardDropped{});
     return;
   }
@@ -145,16 +145,10 @@ void Engine::hear_own(NodeId, peer::Touched&& m) {
 
 void Engine::propose_gathered() {
   while (!queue_.empty() && core_->can_propose() &&
-         unflushed_.size() < options_.batches_unflushed_max) {
-    std::vector<Bytes> commands;
-    std::size_t size_bytes = 0;
-    while (!queue_.empty() && commands.size() < options_.batch_commands_max &&
-           (commands.empty() || size_bytes + queue_.front().size() <= options_.batch_size_bytes)) {
-      size_bytes += queue_.front().size();
-      commands.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
-    queue_bytes_ -= size_bytes;
+         unflushed_.size() < options_.batches_unflushed_max &&
+         unapplied_bytes_ < options_.unapplied_bytes_max) {
+    const std::vector<Bytes> commands =
+        queue_.take(options_.batch_commands_max, options_.batch_size_bytes);
     const Instant began = lane_.now();
     stages_.queue.add(began - queued_at_);
     queued_at_ = began;
@@ -163,9 +157,12 @@ void Engine::propose_gathered() {
     header.rules = std::min(core_->agreed_rules(), znode::rules_version_max);
     header.switches = shared_.switches;
     ++proposals_;
-    step(paxos::Propose{lane_.now(), paxos::make_entry(paxos::EntryKind::batch,
-                                                       znode::encode_batch(header, commands))});
+    Bytes value = znode::encode_batch(header, commands);
+    const std::size_t size_bytes = value.size();
+    step(paxos::Propose{lane_.now(), paxos::make_entry(paxos::EntryKind::batch, std::move(value))});
     unflushed_.push_back(persisted_);
+    unapplied_.emplace_back(core_->last(), size_bytes);
+    unapplied_bytes_ += size_bytes;
     stages_.propose.add(lane_.now() - began);
     proposed_.emplace_back(core_->last(), began);
   }
@@ -174,24 +171,17 @@ void Engine::propose_gathered() {
 void Engine::forward_gathered() {
   if (role_.leader == NodeId() || links_ == nullptr) {
     queue_.clear();
-    queue_bytes_ = 0;
     return;
   }
   while (!queue_.empty()) {
     peer::Forward forward;
-    std::size_t size_bytes = 0;
-    while (!queue_.empty() && (forward.commands.empty() || size_bytes < forward_size_bytes_max)) {
-      size_bytes += queue_.front().size();
-      forward.commands.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
+    forward.commands = queue_.take(SIZE_MAX, forward_size_bytes_max);
     if (options_.planted == PlantedBug::reorder_forwarded) {
       std::reverse(forward.commands.begin(), forward.commands.end());
     }
     // If the connection is away they are lost, and the edges send them again when it is back.
     links_->send(role_.leader, std::move(forward));
   }
-  queue_bytes_ = 0;
 }
 
 void Engine::propose_own(znode::Command command) { enqueue(znode::encode_command(command)); }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/engine.h"
+#include "coordinator/state_limit.h"
 
 namespace synod::coordinator {
 namespace {
@@ -78,6 +79,27 @@ void Engine::say_why(const ClusterView& view) {
   } else if (view.reason != why_said_ && now - served_at_ >= leaderless_said_after) {
     why_said_ = view.reason;
     lane_.log().warning("engine", "{}", view.reason);
+  }
+}
+
+// Edges refuse by what waits, too: full is a little below the limit. Room is well below it, so that
+// a state which stays near the limit is said once.
+void Engine::watch_state_limit() {
+  const std::uint64_t limit = options_.state_limit_bytes;
+  if (limit == 0) {
+    return;
+  }
+  const std::uint64_t size = size_bytes(shared_.state.counts());
+  if (!state_full_ && size > limit - limit / 50) {
+    state_full_ = true;
+    lane_.log().warning(
+        "engine",
+        "the state takes {} bytes, its limit (synod.stateLimit) is {}: what makes it "
+        "larger is refused with code {}, everything else is served",
+        size, limit, static_cast<int>(state_limit_code));
+  } else if (state_full_ && size < limit - limit / 20) {
+    state_full_ = false;
+    lane_.log().info("engine", "the state has room again: {} of {} bytes", size, limit);
   }
 }
 

@@ -155,12 +155,30 @@ std::vector<NamedHistogram> histograms_of(const FourLetterView& facts) {
           {"write_latency", &facts.stats.write}, {"read_latency", &facts.stats.read}};
 }
 
-std::vector<std::pair<std::string, std::string>> mntr_values(const FourLetterView& facts,
-                                                             const EdgeOptions& options) {
-  std::vector<std::pair<std::string, std::string>> values;
-  const auto add = [&values](const char* key, const auto& value) {
-    values.emplace_back(fmt::format("zk_{}", key), fmt::format("{}", value));
-  };
+namespace {
+
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+template <typename T>
+void add_value(Values& values, const char* key, const T& value) {
+  values.emplace_back(fmt::format("zk_{}", key), fmt::format("{}", value));
+}
+
+void add_limits(Values& values, const FourLetterView& facts) {
+  add_value(values, "synod_state_bytes", size_bytes(facts.counts));
+  add_value(values, "synod_state_limit_bytes", facts.cluster.state_limit_bytes);
+  add_value(values, "synod_state_full", facts.cluster.state_full ? 1 : 0);
+  add_value(values, "synod_writes_refused", facts.stats.writes_refused);
+  add_value(values, "synod_held_bytes", facts.held_bytes);
+  add_value(values, "synod_held_back", facts.held_back);
+  add_value(values, "synod_clients_cut", facts.stats.clients_cut);
+}
+
+}  // namespace
+
+Values mntr_values(const FourLetterView& facts, const EdgeOptions& options) {
+  Values values;
+  const auto add = [&values](const char* key, const auto& value) { add_value(values, key, value); };
   const EdgeStats& s = facts.stats;
   const ClusterView& c = facts.cluster;
   add("version", version_of(options) + ", built on release");
@@ -209,6 +227,7 @@ std::vector<std::pair<std::string, std::string>> mntr_values(const FourLetterVie
   add("synod_slow_applies", c.slow_applies);
   add("synod_disk_full", c.disk_full ? 1 : 0);
   add("synod_slow_requests", s.slow_requests);
+  add_limits(values, facts);
   for (const NamedHistogram& stage : histograms_of(facts)) {
     const std::string key = fmt::format("synod_{}_ms", stage.name);
     const auto ms = [](std::int64_t us) { return fmt::format("{}.{:03}", us / 1000, us % 1000); };

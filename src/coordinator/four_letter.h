@@ -26,6 +26,8 @@ struct FourLetterView {
   EdgeStats stats;
   std::size_t connections = 0;
   std::size_t outstanding = 0;
+  std::uint64_t held_back = 0;     // times that too much was held
+  std::size_t held_bytes = 0;      // of requests that are not answered
   std::size_t watches = 0;         // of both tables
   std::size_t data_watches = 0;    // the words show the data table only
   std::size_t watching = 0;        // connections

@@ -16,6 +16,8 @@ namespace {
 constexpr std::int64_t election_timeout_ms_min = 500;
 constexpr std::int64_t election_timeout_ms_max = 1000;
 constexpr std::int64_t heartbeats_per_timeout = 10;
+// A snapshot from a peer is loaded beside the old state, and queues and the log want memory, too.
+constexpr std::uint64_t state_part_of_memory = 4;
 
 }  // namespace
 
@@ -28,6 +30,7 @@ EngineOptions engine_options(const ZooConfig& config) {
   options.election_timeout = Duration::millis(timeout_ms);
   options.heartbeat_interval = options.election_timeout / heartbeats_per_timeout;
   options.snapshots.every = std::max<std::uint64_t>(config.snapshot_count, 1);
+  options.state_limit_bytes = config.state_limit_bytes.value_or(0);
   options.config_text = config_node_text(config);
   for (const ServerLine& server : config.servers) {
     paxos::Member member;
@@ -58,6 +61,9 @@ struct Node::Parts {
         shared(lanes.gate, lanes.edges.size()),
         edges(lanes.edges.size()) {
     shared.switches = switches_of(options.config);
+    if (!options.config.state_limit_bytes.has_value()) {
+      options.config.state_limit_bytes = options.memory_bytes / state_part_of_memory;
+    }
   }
 
   // A Lane that is full is tried again by the task's own Lane only; at birth none is.
@@ -78,7 +84,8 @@ struct Node::Parts {
     });
     for (EdgeIndex i = 0; i < edges.size(); ++i) {
       post(*lanes.edges[i], [this, i, to_engine] {
-        EdgeOptions edge = edge_options(options.config, i);
+        EdgeOptions edge = edge_options(options.config, i, edges.size());
+        edge.shares = options.edge_shares.value_or(edge.shares);
         edge.planted = options.planted;
         edges[i] = std::make_unique<Edge>(*lanes.edges[i], shared, to_engine, std::move(edge));
       });
@@ -124,6 +131,7 @@ struct Node::Parts {
     EngineOptions engine_opts = engine_options(options.config);
     engine_opts.planted = options.planted;
     engine_opts.log_slots_kept = options.log_slots_kept;
+    engine_opts.batch_commands_max = options.batch_commands_max;
     engine = std::make_unique<Engine>(
         EnginePorts{lanes.engine, lanes.network, shared, commands, std::move(wakers),
                     options.on_failed, options.on_quarantined},

@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/planted.h"
@@ -45,10 +46,14 @@ struct NodeOptions {
   PlantedBug planted = PlantedBug::none;
   // ports::Host's. Empty: what the disk kept is believed after a restart of the machine, too.
   std::string boot_id;
+  // Of this machine or its cgroup, for limits that the configuration leaves open; 0: unknown, none.
+  std::uint64_t memory_bytes = 0;
   // Sizes that no key of zoo.cfg sets; tests and the simulator make them small.
   storage::LogOptions log;
   std::uint64_t log_slots_kept = 20'000;  // behind the older snapshot, for laggards
   std::uint64_t ballast_size_bytes = 1 << 20;
+  std::size_t batch_commands_max = EngineOptions{}.batch_commands_max;
+  std::optional<EdgeShareLimits> edge_shares;
   // On the engine's Lane. Told once each.
   std::function<void(const Error&)> on_failed = [](const Error&) {};
   // The state was wrong; a process that starts again has that of the others. Empty: on_failed.

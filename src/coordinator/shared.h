@@ -37,13 +37,15 @@ struct ClusterView {
   std::uint32_t synced_observers = 0;
   std::uint64_t elections = 0;  // since start
   std::uint64_t proposals = 0;
-  Duration flush_p99 = {};         // of the last few hundred flushes
-  std::uint64_t slow_applies = 0;  // above 1 ms
-  StageLatencies stages;           // but `reply`, which each edge has of its own
-  std::string rot;                 // what went bad on the disk and is not needed now, in words
-  bool disk_full = false;          // what this replica should write waits for room
-  bool failed = false;             // the journal failed: this replica takes no part any more
-  std::string reason;              // why it does not serve, in words; empty if it does
+  Duration flush_p99 = {};              // of the last few hundred flushes
+  std::uint64_t slow_applies = 0;       // above 1 ms
+  StageLatencies stages;                // but `reply`, which each edge has of its own
+  std::string rot;                      // what went bad on the disk and is not needed now, in words
+  std::uint64_t state_limit_bytes = 0;  // 0: none
+  bool state_full = false;              // what makes the state larger is refused
+  bool disk_full = false;               // what this replica should write waits for room
+  bool failed = false;                  // the journal failed: this replica takes no part any more
+  std::string reason;                   // why it does not serve, in words; empty if it does
 };
 
 struct Inbox {

@@ -299,6 +299,26 @@ Status parse_my_id_key(const Property& p, ZooConfig& c) {
   return {};
 }
 
+// Bytes, or with K, M or G behind.
+Status parse_state_limit(const Property& p, ZooConfig& c) {
+  std::string_view text = p.value;
+  std::uint64_t unit = 1;
+  constexpr std::string_view units = "KMG";
+  if (!text.empty() && units.find(text.back()) != std::string_view::npos) {
+    unit = std::uint64_t{1} << (10 * (units.find(text.back()) + 1));
+    text.remove_suffix(1);
+  }
+  std::uint64_t count = 0;
+  if (!parse_number(text, count) || count > (std::uint64_t{1} << 50) / unit) {
+    return invalid(
+        fmt::format("line {}: {}: expected bytes, or a number with K, M or G behind, "
+                    "found \"{}\"",
+                    p.line, p.key, p.value));
+  }
+  c.state_limit_bytes = count * unit;
+  return {};
+}
+
 // Obeying it in silence would break what it asks for.
 Status refuse(const Property& p, ZooConfig&) {
   return invalid(fmt::format("line {}: {} is not supported", p.line, p.key));
@@ -327,6 +347,8 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"maxClientCnxns",
        number_into<std::uint32_t>(&ZooConfig::connections_per_address_max, 0, 1U << 30)},
       {"maxCnxns", number_into<std::uint32_t>(&ZooConfig::connections_max, 0, 1U << 30)},
+      {"globalOutstandingLimit",
+       number_into<std::uint32_t>(&ZooConfig::requests_outstanding_max, 1, 1U << 30)},
       {"clientPortListenBacklog", number_into<std::int32_t>(&ZooConfig::listen_backlog, -1, 65535)},
       {"jute.maxbuffer",
        number_into<std::uint32_t>(&ZooConfig::frame_size_bytes_max, 1024, 0xfffff)},
@@ -335,6 +357,7 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"enforceQuota", refuse_if_true},
       {"extendedTypesEnabled", boolean_into(&ZooConfig::extended_types)},
       {"synod.slowRequestMs", number_into<std::int32_t>(&ZooConfig::slow_request_ms, 0, ms_max)},
+      {"synod.stateLimit", parse_state_limit},
       {"synod.linearizableReads", boolean_into(&ZooConfig::linearizable_reads)},
       {"DigestAuthenticationProvider.enabled", boolean_into(&ZooConfig::digest_enabled)},
       {"DigestAuthenticationProvider.superDigest", text_into(&ZooConfig::super_digest)},
@@ -433,6 +456,11 @@ Status check_whole(ZooConfig& config) {
 }
 
 }  // namespace
+
+std::size_t ZooConfig::voters() const {
+  return static_cast<std::size_t>(std::count_if(servers.begin(), servers.end(),
+                                                [](const ServerLine& s) { return !s.observer; }));
+}
 
 const ServerLine* ZooConfig::find_server(NodeId id) const {
   for (const ServerLine& server : servers) {

@@ -48,6 +48,7 @@ struct ZooConfig {
   std::int32_t session_timeout_ms_max = 0;         // 20 ticks if not set
   std::uint32_t connections_per_address_max = 60;  // 0: unlimited
   std::uint32_t connections_max = 0;               // 0: unlimited
+  std::uint32_t requests_outstanding_max = 0;      // globalOutstandingLimit; 0: bytes alone count
   std::int32_t listen_backlog = 128;
   std::uint32_t frame_size_bytes_max = 0xfffff;  // jute.maxbuffer
   std::vector<ServerLine> servers;               // by id; empty: standalone
@@ -59,6 +60,8 @@ struct ZooConfig {
   bool extended_types = false;
   bool linearizable_reads = false;      // synod.linearizableReads, ours
   std::int32_t slow_request_ms = 1000;  // synod.slowRequestMs, ours; 0: none is told
+  // synod.stateLimit, ours; 0: none; not set: a quarter of the machine's memory.
+  std::optional<std::uint64_t> state_limit_bytes;
   bool digest_enabled = true;
   std::string super_digest;
   std::uint64_t snapshot_count = 100'000;  // slots, or writes, between snapshots
@@ -79,6 +82,7 @@ struct ZooConfig {
   std::string text;  // the file, as given
 
   const ServerLine* find_server(NodeId id) const;
+  std::size_t voters() const;
   bool standalone() const { return servers.size() < 2; }
 };
 

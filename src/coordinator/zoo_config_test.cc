@@ -101,6 +101,30 @@ TEST(ZooConfig, TheLineOfTheServerCountsMoreThanItsPeerType) {
             "which counts");
 }
 
+TEST(ZooConfig, LimitsAreDividedAmongServersAndEdges) {
+  Result<ZooConfig> config = parse_zoo_config(
+      "dataDir=/d\nclientPort=2181\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"
+      "globalOutstandingLimit=1000\nsynod.stateLimit=3G\n");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  ASSERT_TRUE(complete_zoo_config(*config, "1").ok());
+  EXPECT_EQ(config->state_limit_bytes, std::uint64_t{3} << 30);
+  const EdgeOptions one = edge_options(*config, 0);
+  const EdgeOptions of_four = edge_options(*config, 0, 4);
+  EXPECT_EQ(one.state_limit_bytes, std::uint64_t{3} << 30);
+  EXPECT_EQ(one.shares.requests_max, 500U);
+  EXPECT_EQ(of_four.shares.requests_max, 125U);
+  EXPECT_EQ(one.shares.held_bytes_max, 4 * of_four.shares.held_bytes_max);
+  // What all edges of all servers have at the leader fits into its queue.
+  for (const EdgeOptions& edge : {one, of_four}) {
+    const std::size_t edges = edge.shares.held_bytes_max == one.shares.held_bytes_max ? 1 : 4;
+    EXPECT_LE(3 * edges * (edge.shares.total_in_flight_bytes_max + edge.frame_size_bytes_max),
+              EngineOptions{}.queue_bytes_max);
+  }
+  EXPECT_EQ(error_of("dataDir=/d\nsynod.stateLimit=lots\n"),
+            "line 2: synod.stateLimit: expected bytes, or a number with K, M or G behind, found "
+            "\"lots\"");
+}
+
 TEST(ZooConfig, StandaloneNeedsNoId) {
   Result<ZooConfig> config = parse_zoo_config("dataDir=/d\nclientPort=0\n");
   ASSERT_TRUE(config.ok());

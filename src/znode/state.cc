@@ -75,7 +75,7 @@ std::int64_t State::highest_session_of(std::uint32_t minter) const {
 }
 
 Counts State::counts() const {
-  return {tree_.nodes(), ephemerals_, tree_.data_bytes(), sessions_.size()};
+  return {tree_.nodes(), ephemerals_, tree_.data_bytes(), sessions_.size(), tree_.acl_bytes()};
 }
 
 std::uint64_t State::session_digest(SessionId id, const Session& session) {

@@ -109,7 +109,19 @@ struct Counts {
   std::uint64_t ephemerals = 0;
   std::uint64_t data_bytes = 0;  // paths and data
   std::uint64_t sessions = 0;
+  std::uint64_t acl_bytes = 0;  // of distinct lists
 };
+
+// What one znode, ephemeral or session costs beside its path and data, about.
+inline constexpr std::uint64_t node_cost_bytes = 200;
+inline constexpr std::uint64_t ephemeral_cost_bytes = 150;
+inline constexpr std::uint64_t session_cost_bytes = 300;
+
+// What the state takes in memory, about: the same on equal replicas.
+constexpr std::uint64_t size_bytes(const Counts& counts) {
+  return counts.data_bytes + counts.acl_bytes + counts.nodes * node_cost_bytes +
+         counts.ephemerals * ephemeral_cost_bytes + counts.sessions * session_cost_bytes;
+}
 
 class SnapshotCursor;
 

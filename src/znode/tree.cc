@@ -30,6 +30,17 @@ std::uint64_t hash_of_acl(const zkwire::AclList& list) {
 
 std::uint64_t word(std::int64_t v) { return static_cast<std::uint64_t>(v); }
 
+// A list is held twice: by its number and by its content.
+std::uint64_t size_of_acl(const zkwire::AclList& list) {
+  constexpr std::uint64_t list_bytes = 200;
+  constexpr std::uint64_t entry_bytes = 80;
+  std::uint64_t size = list_bytes;
+  for (const zkwire::Acl& acl : list) {
+    size += 2 * (entry_bytes + acl.id.scheme.size() + acl.id.id.size());
+  }
+  return size;
+}
+
 }  // namespace
 
 AclTable::AclTable() {
@@ -55,6 +66,7 @@ std::uint32_t AclTable::intern(const zkwire::AclList& list) {
   }
   entries_[id] = {std::make_shared<const zkwire::AclList>(list), hash_of_acl(list), 1};
   ids_.emplace(list, id);
+  size_bytes_ += size_of_acl(list);
   return id;
 }
 
@@ -64,6 +76,7 @@ void AclTable::release(std::uint32_t id) {
   if (id == 0 || --entry.uses > 0) {
     return;
   }
+  size_bytes_ -= size_of_acl(*entry.list);
   ids_.erase(*entry.list);
   entry = {};
   free_.push_back(id);

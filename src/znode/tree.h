@@ -45,6 +45,8 @@ class AclTable {
   void release(std::uint32_t id);
   const AclRef& list(std::uint32_t id) const { return entries_[id].list; }
   std::uint64_t hash(std::uint32_t id) const { return entries_[id].hash; }
+  // Of all distinct lists, about.
+  std::uint64_t size_bytes() const { return size_bytes_; }
 
  private:
   struct Entry {
@@ -55,6 +57,7 @@ class AclTable {
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> free_;
   std::map<zkwire::AclList, std::uint32_t> ids_;
+  std::uint64_t size_bytes_ = 0;
 };
 
 // Hears of every change before it is made; `node` is null where there is none yet.
@@ -80,6 +83,7 @@ class Tree {
 
   std::uint64_t nodes() const { return root_->descendants() + std::uint64_t{1}; }
   std::uint64_t data_bytes() const { return data_bytes_; }
+  std::uint64_t acl_bytes() const { return acls_.size_bytes(); }
   std::uint64_t digest() const { return digest_; }
 
   // --- changing. Preconditions: insert: parent present, path absent. Others: path present.
