@@ -179,6 +179,17 @@ void aim_partial(Prng&, Parameters& p, Faults::Partial kind) {
   p.operations = 60;
 }
 
+// Too much to do, and nothing else wrong.
+void aim_overload(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.floods = static_cast<int>(prng.between(2, 6));
+  p.servers = 3;
+  p.groups = 0;
+  p.network.chunk_lost_once_in = p.network.dial_hangs_once_in = 0;
+  p.storm = Duration::seconds(prng.between(8, 12));
+  p.operations = 60;
+}
+
 struct Aim {
   const char* name;
   std::uint64_t weight;
@@ -197,6 +208,7 @@ constexpr Aim all_aims[] = {
     {"links", 5, aim_links},
     {"snapshots", 8, aim_snapshots},
     {"bursts", 4, aim_bursts},
+    {"overload", 5, aim_overload},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
     {"constrained_election", 1,
@@ -276,6 +288,7 @@ std::string show(const Parameters& p) {
       p.aim, p.servers, p.observers, p.groups, p.edge_lanes, p.snapshot_count, p.log_slots_kept,
       p.clients, p.operations, p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
       p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis());
+  text += p.floods > 0 ? fmt::format(" floods={}", p.floods) : "";
   text += p.linearizable_reads ? " linearizable_reads" : "";
   for (const Kind& kind : kinds) {
     if (p.faults.*kind.weight != 0) {

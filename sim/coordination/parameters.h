@@ -20,6 +20,7 @@ struct Parameters {
   int observers = 0;                       // more servers, with the numbers behind
   int groups = 0;                          // of voters, in turn; 0: a majority of all
   int clients = 4;
+  int floods = 0;        // clients that ask for more than all can be given, instead of a storm
   int operations = 100;  // each client's
   int burst_max = 8;
   std::uint64_t data_max = 0;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace synod::sim::coordination {
 namespace {
 
@@ -20,6 +22,7 @@ void Prober::send() {
     return;
   }
   asked_ = true;
+  asked_at_ = process_.world().here();
   const std::string tag = fmt::format("c{}-{}", number_, ++tags_);
   zkwire::CreateRequest request;
   request.path = "/c/" + tag;
@@ -32,6 +35,7 @@ void Prober::on_reply(const Operation& operation) {
   asked_ = false;
   if (operation.succeeded()) {
     served_at_ = process_.world().here();
+    slowest_ = std::max(slowest_, served_at_ - asked_at_);
   }
   lane_.after(pause, scope_.wrap([this] { send(); }));
 }

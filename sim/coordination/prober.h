@@ -2,6 +2,8 @@
 // last.
 #pragma once
 
+#include <utility>
+
 #include "sim/coordination/client.h"
 
 namespace synod::sim::coordination {
@@ -11,6 +13,8 @@ class Prober final : public ClientListener {
   Prober(SimProcess& process, History& history, const ClientOptions& options);
   // When the last answer came; the beginning of time before the first.
   Instant served_at() const { return served_at_; }
+  // Of the slowest answer since the last call.
+  Duration take_slowest() { return std::exchange(slowest_, Duration()); }
 
  private:
   void on_ready() override { send(); }
@@ -22,6 +26,8 @@ class Prober final : public ClientListener {
   SimLane& lane_;
   int number_ = 0;
   Instant served_at_;
+  Instant asked_at_;
+  Duration slowest_;
   int tags_ = 0;
   bool asked_ = false;
   ports::Scope scope_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/coordination/checker.h"
+#include "sim/coordination/flood.h"
 #include "sim/coordination/parameters.h"
 #include "sim/coordination/prober.h"
 #include "sim/coordination/workload.h"
@@ -26,6 +27,11 @@ constexpr Duration doubt_max = Duration::seconds(60);
 // A partial partition: after this long whoever is in the midst serves, and goes on to.
 constexpr Duration partial_bound = Duration::seconds(6);
 constexpr int leaders_max = 5;
+// While some ask for much too much, one that asks for little is answered within this; and within
+// normal_max once nobody has asked for too much for overload_over_max.
+constexpr Duration overloaded_max = Duration::seconds(2);
+constexpr Duration overload_over_max = Duration::seconds(30);
+constexpr Duration normal_max = Duration::millis(500);
 // A session that ends takes so long at most to hear of it, once all is calm.
 constexpr Duration told_max = Duration::seconds(2);
 
@@ -116,6 +122,7 @@ class Run {
           plan.log_slots_kept = parameters_.log_slots_kept;
           plan.edge_lanes = parameters_.edge_lanes;
           plan.linearizable_reads = parameters_.linearizable_reads;
+          plan.small_queues = parameters_.floods > 0;
           // One that runs other rules than the others is what that bug is about.
           const bool other = options_.planted == PlantedBug::other_rules && plan.id != 1;
           plan.planted = other ? PlantedBug::none : options_.planted;
@@ -177,7 +184,9 @@ class Run {
           }));
     }
     const Instant end = world_.now() + parameters_.storm;
-    if (parameters_.partial.has_value() && options_.leads) {
+    if (parameters_.floods > 0) {
+      overload(end);
+    } else if (parameters_.partial.has_value() && options_.leads) {
       hold_partial(*parameters_.partial, end);
     } else {
       faults_->begin(end);
@@ -223,6 +232,66 @@ class Run {
       findings_.add(fmt::format("liveness: {} changes of leader in one partition", leaders));
     }
     process.kill();
+  }
+
+  // Until `end` some ask for all they can. Whoever asks for little is served all the time, nobody
+  // is cut off, and soon after the end all is as it was.
+  void overload(Instant end) {
+    std::vector<SimProcess*> floods;
+    for (int i = 0; i < parameters_.floods; ++i) {
+      FloodOptions flood;
+      flood.client = client_options(300 + i);
+      SimMachine& machine =
+          *client_machines_[static_cast<std::size_t>(i) % client_machines_.size()];
+      floods.push_back(&machine.start(
+          "flood", [flood](SimProcess& self) { return std::make_shared<Flood>(self, flood); }));
+    }
+    SimProcess& process = client_machines_[0]->start("prober", [this](SimProcess& self) {
+      return std::make_shared<Prober>(self, history_, client_options(200));
+    });
+    world_.run_for(Duration::seconds(3));  // all have their sessions
+    Prober& prober = *process.program<Prober>();
+    watch(prober, end, overloaded_max, "while others ask for too much");
+    std::uint64_t answered = 0;
+    for (SimProcess* flood : floods) {
+      Flood& program = *flood->program<Flood>();
+      answered += program.answered();
+      for (const std::string& complaint : program.complaints()) {
+        findings_.add("overload: " + complaint);
+      }
+      if (program.answered() == 0) {
+        findings_.add("overload: one that asks for too much is answered nothing at all");
+      }
+    }
+    world_.note(fmt::format("floods were answered {} times", answered));
+    for (std::size_t i = 0; i < floods.size(); ++i) {
+      if (i % 2 == 0) {
+        floods[i]->kill();
+      } else {
+        floods[i]->program<Flood>()->stop();
+      }
+    }
+    world_.run_for(overload_over_max);
+    watch(prober, world_.now() + Duration::seconds(3), normal_max,
+          "30 s after others asked for too much");
+    for (std::size_t i = 1; i < floods.size(); i += 2) {
+      floods[i]->kill();
+    }
+    process.kill();
+  }
+
+  void watch(Prober& prober, Instant end, Duration bound, const char* when) {
+    (void)prober.take_slowest();
+    while (world_.now() < end) {
+      world_.run_for(Duration::millis(50));
+      const Duration slowest = std::max(prober.take_slowest(),
+                                        world_.now() - prober.served_at() - Duration::millis(100));
+      if (slowest > bound) {
+        findings_.add(
+            fmt::format("overload: {} a single write took {} ms", when, slowest.millis()));
+        return;
+      }
+    }
   }
 
   Duration recovery() const {

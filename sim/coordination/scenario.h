@@ -49,6 +49,7 @@ struct ServerPlan {
   std::uint64_t log_slots_kept = 20'000;
   int edge_lanes = 0;  // 0: edges on the engine's own Lane
   bool linearizable_reads = false;
+  bool small_queues = false;  // and batches: little is too much for it
   PlantedBug planted = PlantedBug::none;
 };
 

@@ -59,6 +59,15 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
   options.log.first_segment_size_bytes = 64 << 10;
   options.log.segment_size_bytes = 256 << 10;
   options.log.fill_step_size_bytes = 16 << 10;
+  if (plan.small_queues) {
+    options.batch_commands_max = 4;
+    coordinator::EdgeShareLimits& shares = options.edge_shares.emplace();
+    shares.held_bytes_max = 1 << 20;
+    shares.in_flight_max = 32;
+    shares.in_flight_bytes_max = 64 << 10;
+    shares.total_in_flight_max = 128;
+    shares.total_in_flight_bytes_max = 256 << 10;
+  }
   options.on_failed = [&process](const Error& error) {
     process.main_lane().log().error("node", "failed: {}", to_string(error));
     process.exit(1);
