@@ -398,6 +398,10 @@ def main():
     parser.add_argument('--only', default='', help='names of faults, as they are printed')
     parser.add_argument('--sessions', type=int, default=Times.sessions, help='that return at once')
     options = parser.parse_args()
+    names = [s.__name__ for s in OF_THREE + OF_FIVE + IN_GREAT_NUMBER + ON_SMALL_DISKS]
+    unknown = [name for name in options.only.split(',') if name and name not in names]
+    if unknown:
+        parser.error(f'no such fault: {", ".join(unknown)}; there are {", ".join(names)}')
     Times.sessions = options.sessions
     # Lost connections are what this is about; the client need not tell each of them.
     logging.getLogger('kazoo').setLevel(logging.CRITICAL)
