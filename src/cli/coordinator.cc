@@ -89,10 +89,13 @@ std::optional<int> serve(const std::string& path, const std::string& log) {
                                machine.disk(), *gate},
         std::move(options));
   });
-  machine.run();
+  const bool told_to_end = machine.run() != 0;
   machine.call(*lanes.engine, [&] { node->stop([&] { machine.stop(); }); });
   if (machine.run() != 0) {
     std::_Exit(exit_failed);  // told again while it stops: at once, as if it were killed
+  }
+  if (told_to_end && !code.has_value()) {
+    return exit_success;  // told so in the very moment in which it would have begun anew
   }
   return code;
 }

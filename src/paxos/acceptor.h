@@ -61,7 +61,6 @@ class Acceptor {
   Accepted accepted() const;
   void set_identity(const IdentityRecord& identity);
   void set_membership(const Membership& membership);
-  void set_digest(Slot slot, std::uint64_t digest);
 
   std::uint64_t digest() const;
   std::optional<std::string> check() const;

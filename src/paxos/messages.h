@@ -93,7 +93,7 @@ struct Accepted {
   Ballot ballot;
   Slot last;
   Incarnation incarnation;
-  Slot digest_slot;  // state digest at an agreed slot; 0: none
+  Slot digest_slot;  // unused, as digest is: servers tell each other their digests (decision 0170)
   std::uint64_t digest = 0;
 };
 // I lack what comes before what you sent: go on after `last`.
