@@ -163,6 +163,22 @@ void aim_snapshots(Prng& prng, Parameters& p) {
   p.faults.power = 10;
 }
 
+// Members come and go all the time, among partitions and changes of leader.
+void aim_members(Prng& prng, Parameters& p) {
+  p.spares = 2;
+  p.servers = prng.chance(3, 4) ? 3 : 5;
+  p.observers = p.groups = 0;
+  if (prng.chance(1, 2)) {
+    silence(p.faults);
+    p.faults.kill = 4;
+    p.faults.isolate = 10;
+    p.faults.cut_links = 10;
+    p.faults.depose = 30;
+    p.drift_ppm_max = 50'000;
+  }
+  p.faults.gap_max = Duration::millis(prng.between(200, 2000));
+}
+
 void aim_bursts(Prng& prng, Parameters& p) {
   p.burst_max = 200;
   p.lane_tasks_max = 64 + prng.below(1000);
@@ -209,6 +225,7 @@ constexpr Aim all_aims[] = {
     {"snapshots", 8, aim_snapshots},
     {"bursts", 4, aim_bursts},
     {"overload", 5, aim_overload},
+    {"members", 12, aim_members},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
     {"constrained_election", 1,
@@ -273,6 +290,11 @@ Parameters draw_parameters(const ScenarioOptions& options) {
     p.faults.wipe = p.faults.corrupt = 0;
   }
   p.linearizable_reads = prng.chance(1, 4);
+  if (!p.partial.has_value() && p.spares == 0 && prng.chance(1, 5)) {
+    constexpr int servers_max = 9;  // one digit names them
+    p.spares =
+        std::min<int>(static_cast<int>(prng.between(1, 2)), servers_max - p.servers - p.observers);
+  }
   p.faults.skipped = options.less.skipped;
   p.faults.strikes_max = options.less.strikes_max;
   p.clients = std::min(p.clients, options.less.clients_max);
@@ -282,12 +304,13 @@ Parameters draw_parameters(const ScenarioOptions& options) {
 
 std::string show(const Parameters& p) {
   std::string text = fmt::format(
-      "aim={} servers={} observers={} groups={} edges={} snapshots={} kept={} clients={} "
+      "aim={} servers={} observers={} spares={} groups={} edges={} snapshots={} kept={} clients={} "
       "operations={} burst={} data={} "
       "storm={}ms session={}ms latency={}us lost={} gap={}ms",
-      p.aim, p.servers, p.observers, p.groups, p.edge_lanes, p.snapshot_count, p.log_slots_kept,
-      p.clients, p.operations, p.burst_max, p.data_max, p.storm.millis(), p.session_timeout_ms,
-      p.network.latency_max.micros(), p.network.chunk_lost_once_in, p.faults.gap_max.millis());
+      p.aim, p.servers, p.observers, p.spares, p.groups, p.edge_lanes, p.snapshot_count,
+      p.log_slots_kept, p.clients, p.operations, p.burst_max, p.data_max, p.storm.millis(),
+      p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
+      p.faults.gap_max.millis());
   text += p.floods > 0 ? fmt::format(" floods={}", p.floods) : "";
   text += p.linearizable_reads ? " linearizable_reads" : "";
   for (const Kind& kind : kinds) {

@@ -18,6 +18,7 @@ struct Parameters {
   std::optional<Faults::Partial> partial;  // one partition instead of a storm
   int servers = 3;                         // voters
   int observers = 0;                       // more servers, with the numbers behind
+  int spares = 0;                          // more servers, no members: they may become some
   int groups = 0;                          // of voters, in turn; 0: a majority of all
   int clients = 4;
   int floods = 0;        // clients that ask for more than all can be given, instead of a storm

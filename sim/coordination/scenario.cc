@@ -10,6 +10,7 @@
 #include "sim/coordination/flood.h"
 #include "sim/coordination/parameters.h"
 #include "sim/coordination/prober.h"
+#include "sim/coordination/reconfigurer.h"
 #include "sim/coordination/workload.h"
 #include "sim/faults.h"
 #include "sim/network.h"
@@ -75,6 +76,7 @@ class Run {
     verdict.simulated = world_.now() - Instant();
     verdict.parameters = show(parameters_);
     verdict.summary = fmt::format("{} operations,", history_.operations.size());
+    verdict.summary += changes_ == 0 ? "" : fmt::format(" {} changes of members", changes_);
     if (faults_ != nullptr) {
       verdict.strikes = faults_->strikes();
       for (const auto& [kind, count] : faults_->counts()) {
@@ -117,6 +119,8 @@ class Run {
           plan.id = machine.name()[1] - '0';
           plan.peers = peers_;
           plan.voters = parameters_.servers;
+          plan.listed = parameters_.servers + parameters_.observers;
+          plan.reconfig = parameters_.spares != 0;
           plan.groups = parameters_.groups;
           plan.snapshot_count = parameters_.snapshot_count;
           plan.log_slots_kept = parameters_.log_slots_kept;
@@ -138,7 +142,9 @@ class Run {
     faults_->start_all();
   }
 
-  int servers_all() const { return parameters_.servers + parameters_.observers; }
+  int servers_all() const {
+    return parameters_.servers + parameters_.observers + parameters_.spares;
+  }
 
   ClientOptions client_options(int number) const {
     ClientOptions client;
@@ -189,10 +195,43 @@ class Run {
     } else if (parameters_.partial.has_value() && options_.leads) {
       hold_partial(*parameters_.partial, end);
     } else {
+      SimProcess* reconfigurer = parameters_.spares == 0 ? nullptr : &start_reconfigurer();
       faults_->begin(end);
       world_.run_until(end);
+      if (reconfigurer != nullptr) {
+        const auto* done = reconfigurer->program<Reconfigurer>();
+        changes_ = done == nullptr ? 0 : done->changes();
+        reconfigurer->kill();
+      }
     }
     faults_->calm();
+  }
+
+  SimProcess& start_reconfigurer() {
+    ReconfigurerOptions changes;
+    changes.client = client_options(300);
+    changes.peers = peers_;
+    const FaultOptions& faults = parameters_.faults;
+    const bool loses = faults.wipe + faults.corrupt + faults.lost_writes + faults.amnesia > 0;
+    changes.voters_min = loses ? 3 : 1;
+    changes.gap_max = Duration::millis(world_.prng().between(500, 5000));
+    return client_machines_[0]->start("reconfigurer", [changes](SimProcess& process) {
+      return std::make_shared<Reconfigurer>(process, changes);
+    });
+  }
+
+  // Those that the leader takes for members; all, if none ever changed.
+  std::set<int> members() {
+    std::set<int> all;
+    for (int id = 1; id <= servers_all(); ++id) {
+      all.insert(id);
+    }
+    if (parameters_.spares == 0 || !options_.members) {
+      return all;
+    }
+    world_.run_until(world_.now() + recovery(), [&] { return faults_->leader() != nullptr; });
+    SimMachine* leader = faults_->leader();
+    return leader == nullptr ? all : options_.members(*faults_->process(*leader));
   }
 
   // The partition stands until `end`. Whoever is in the midst of it must take writes soon, and go
@@ -339,7 +378,7 @@ class Run {
   // Reads everything from each replica by itself: no ephemeral is left, and all are equal.
   void audit() {
     std::vector<std::string> first;
-    for (int id = 1; id <= servers_all(); ++id) {
+    for (const int id : members()) {
       ClientOptions client = client_options(100 + id);
       client.servers = {addresses_[static_cast<std::size_t>(id - 1)]};
       client.session_timeout_ms = 5000;
@@ -358,7 +397,7 @@ class Run {
           findings_.add("ephemerals: left behind by its session: " + line);
         }
       }
-      if (id == 1) {
+      if (first.empty()) {
         first = seen;
       } else if (seen != first) {
         compare(first, seen, id);
@@ -411,6 +450,7 @@ class Run {
   std::vector<ports::Address> peers_;
   std::vector<SimProcess*> clients_;
   std::unique_ptr<Faults> faults_;
+  int changes_ = 0;
 };
 
 }  // namespace

@@ -35,6 +35,8 @@ struct ScenarioOptions {
   std::ostream* logs = nullptr;
   // Whether this server leads the ensemble, for faults that aim at it; empty: nobody can tell.
   std::function<bool(const SimProcess&)> leads = {};
+  // Who is a member, as this server knows it: numbers of servers.
+  std::function<std::set<int>(const SimProcess&)> members = {};
 };
 
 // What a server of the ensemble is told besides its ports.
@@ -42,6 +44,7 @@ struct ServerPlan {
   int id = 1;                         // server.N
   std::vector<ports::Address> peers;  // all of them, by id from 1
   int voters = 0;                     // the first so many; the others observe
+  int listed = 0;                     // in the file, besides itself: the first so many; 0: all
   int groups = 0;                     // voters take turns in them; 0: none
   std::uint16_t client_port = 2181;
   std::int32_t tick_ms = 500;
@@ -50,6 +53,7 @@ struct ServerPlan {
   int edge_lanes = 0;  // 0: edges on the engine's own Lane
   bool linearizable_reads = false;
   bool small_queues = false;  // and batches: little is too much for it
+  bool reconfig = false;  // members join and leave: by anybody, at any time
   PlantedBug planted = PlantedBug::none;
 };
 

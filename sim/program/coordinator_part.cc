@@ -16,9 +16,16 @@ std::string zoo_cfg(const coordination::ServerPlan& plan, std::uint64_t snapshot
       "clientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nsnapCount={}\n",
       plan.tick_ms, plan.client_port, plan.peers[static_cast<std::size_t>(plan.id - 1)].host,
       snapshot_count);
+  text += plan.reconfig ? "reconfigEnabled=true\nstandaloneEnabled=false\nskipACL=yes\n" : "";
   text += plan.linearizable_reads ? "synod.linearizableReads=true\n" : "";
   for (std::size_t i = 0; i < plan.peers.size(); ++i) {
-    const bool observes = plan.voters != 0 && i >= static_cast<std::size_t>(plan.voters);
+    const bool listed = plan.listed == 0 || i < static_cast<std::size_t>(plan.listed);
+    if (!listed && i + 1 != static_cast<std::size_t>(plan.id)) {
+      continue;
+    }
+    // Where voters are in groups one that is in none must be an observer.
+    const bool observes =
+        listed ? plan.voters != 0 && i >= static_cast<std::size_t>(plan.voters) : plan.groups != 0;
     text += fmt::format("server.{}={}:{}:3888{}\n", i + 1, plan.peers[i].host, plan.peers[i].port,
                         observes ? ":observer" : "");
   }
@@ -90,6 +97,18 @@ bool coordinator_leads(const SimProcess& process) {
   const coordinator::Engine* engine = node == nullptr ? nullptr : node->engine();
   return engine != nullptr && engine->core() != nullptr &&
          engine->core()->role() == paxos::Role::leader;
+}
+
+std::set<int> coordinator_members(const SimProcess& process) {
+  const auto* node = process.program<coordinator::Node>();
+  const coordinator::Engine* engine = node == nullptr ? nullptr : node->engine();
+  std::set<int> members;
+  if (engine != nullptr && engine->core() != nullptr) {
+    for (const paxos::Member& member : engine->core()->membership().members()) {
+      members.insert(static_cast<int>(member.node.value()));
+    }
+  }
+  return members;
 }
 
 }  // namespace synod::sim

@@ -1,6 +1,8 @@
 // The real parts of a cluster on simulated ports: what cli does with threads and sockets.
 #pragma once
 
+#include <set>
+
 #include "sim/coordination/scenario.h"
 #include "sim/machine.h"
 #include "sim/resources/scenario.h"
@@ -12,6 +14,9 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
 
 // Whether it leads its ensemble.
 bool coordinator_leads(const SimProcess& process);
+
+// The members of its ensemble, as its log says.
+std::set<int> coordinator_members(const SimProcess& process);
 
 Program start_master(SimProcess& process, const resources::MasterPlan& plan);
 Program start_agent(SimProcess& process, const resources::AgentPlan& plan);

@@ -23,6 +23,7 @@ Verdict run_once(const RunOptions& options) {
   scenario.aim = options.aim;
   scenario.less = options.less;
   scenario.leads = coordinator_leads;
+  scenario.members = coordinator_members;
   scenario.trace = options.trace ? &std::cout : nullptr;
   scenario.logs = options.verbose ? &std::cerr : nullptr;
   if (is_resources(options)) {
@@ -66,6 +67,7 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::count_minority, "count_minority", "coordination"},
       {PlantedBug::wiped_voter_votes, "wiped_voter_votes", "coordination", true},
       {PlantedBug::rolled_back_voter_votes, "rolled_back_voter_votes", "coordination", true},
+      {PlantedBug::membership_one_quorum, "membership_one_quorum", "coordination"},
       {PlantedBug::apply_before_chosen, "apply_before_chosen", "coordination"},
       {PlantedBug::sync_without_quorum, "sync_without_quorum", "coordination", true},
       {PlantedBug::sync_not_awaited, "sync_not_awaited", "coordination", true},

@@ -27,6 +27,7 @@ enum class PlantedBug {
   count_minority,           // P1: one durable copy is taken for a quorum
   wiped_voter_votes,        // P1: a voter that lost its disk counts at once
   rolled_back_voter_votes,  // P1: a voter that may have lost its last groups counts at once
+  membership_one_quorum,    // P1: a change of members asks only one of the two sets
   apply_before_chosen,      // P2: a follower applies what it accepted
   sync_without_quorum,      // P2: a leader answers a barrier without asking whether it still leads
   // The coordination server.

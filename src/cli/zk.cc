@@ -1,8 +1,9 @@
-// `synod zk ls|get|set|create|rm|stat|watch`: a small ZooKeeper client.
+// `synod zk ls|get|set|create|rm|stat|watch|config|reconfig`: a small ZooKeeper client.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 
@@ -35,6 +36,12 @@ struct ZkFlags {
   bool sequential = false;
   bool recursive = false;
   std::int64_t version = -1;
+  std::string auth;  // scheme:text
+  // reconfig
+  std::string add;
+  std::string remove;
+  std::string members;
+  std::string from;
   std::vector<std::string> words;
 };
 
@@ -59,7 +66,9 @@ class ZkCommand {
   Result<T> await(const std::function<void(zkclient::Done<T>)>& request);
   int told(const Error& error) const;
   bool json() const { return flags_.target.output == "json"; }
-  const std::string& path() const { return flags_.words[1]; }
+  std::string path() const {
+    return flags_.words.size() < 2 ? "/zookeeper/config" : flags_.words[1];
+  }
   // The data of `set` and `create`; "-" reads standard input.
   Bytes data_from(std::size_t word) const;
 
@@ -70,6 +79,8 @@ class ZkCommand {
   int remove();
   int stat();
   int watch();
+  int config();
+  int reconfig();
   Result<void> remove_tree(const std::string& path);
   Result<void> make_parents(const std::string& path);
 
@@ -107,6 +118,14 @@ Error to_error(const zkclient::Failure& failure, const std::string& path) {
     case zkwire::Code::connection_loss:
     case zkwire::Code::operation_timeout:
       return {ErrorCode::unreachable, zkclient::to_string(failure)};
+    case zkwire::Code::reconfig_disabled:
+      return {ErrorCode::internal, "the servers' zoo.cfg does not say reconfigEnabled=true"};
+    case zkwire::Code::new_config_no_quorum:
+      return {ErrorCode::internal,
+              "no quorum of the new members is connected and has caught up: are the joiners "
+              "running, with a zoo.cfg that lists the present servers and themselves?"};
+    case zkwire::Code::reconfig_in_progress:
+      return {ErrorCode::internal, "another change of members is under way"};
     default: return {ErrorCode::internal, path + ": " + zkclient::to_string(failure)};
   }
 }
@@ -142,7 +161,8 @@ Result<T> ZkCommand::await(const std::function<void(zkclient::Done<T>)>& request
 
 // Whether the session may serve the next command too: ephemeral nodes and watches are this one's.
 bool ZkCommand::may_keep() const {
-  return target_.file.has_value() && !flags_.ephemeral && flags_.words.front() != "watch";
+  return target_.file.has_value() && !flags_.ephemeral && flags_.auth.empty() &&
+         flags_.words.front() != "watch";
 }
 
 std::optional<Error> ZkCommand::connect() {
@@ -157,6 +177,11 @@ std::optional<Error> ZkCommand::connect() {
                  "no coordinators are known; name them by --zk zk://host:port,..."};
   }
   options.connect = *connect;
+  if (!flags_.auth.empty()) {
+    const std::size_t colon = std::min(flags_.auth.find(':'), flags_.auth.size());
+    options.auth.push_back({flags_.auth.substr(0, colon),
+                            flags_.auth.substr(std::min(colon + 1, flags_.auth.size()))});
+  }
   options.dialling = zkclient::Dialling::all_at_once;
   if (may_keep()) {
     options.session_timeout = kept_for;
@@ -393,6 +418,26 @@ int ZkCommand::stat() {
   return exit_success;
 }
 
+// The text ends without a newline, as ZooKeeper's does.
+int ZkCommand::config() {
+  const auto synced = await<void>([&](auto done) { client_->sync(path(), std::move(done)); });
+  return synced.ok() ? get() : told(synced.error());
+}
+
+int ZkCommand::reconfig() {
+  constexpr int base = 16;
+  const std::int64_t from =
+      flags_.from.empty() ? -1 : std::strtoll(flags_.from.c_str(), nullptr, base);
+  const auto changed = await<zkclient::Data>([&](auto done) {
+    client_->reconfig(flags_.add, flags_.remove, flags_.members, from, std::move(done));
+  });
+  if (!changed.ok()) {
+    return told(changed.error());
+  }
+  std::printf("%s\n", changed->data.c_str());
+  return exit_success;
+}
+
 const char* word_for(zkwire::EventType type) {
   switch (type) {
     case zkwire::EventType::node_created: return "created";
@@ -453,10 +498,12 @@ int ZkCommand::run(const std::string& verb) {
   if (const auto error = connect()) {
     return told(*error);
   }
-  static constexpr Verb verbs[] = {{"ls", &ZkCommand::list},    {"get", &ZkCommand::get},
-                                   {"set", &ZkCommand::set},    {"create", &ZkCommand::create},
-                                   {"rm", &ZkCommand::remove},  {"stat", &ZkCommand::stat},
-                                   {"watch", &ZkCommand::watch}};
+  static constexpr Verb verbs[] = {
+      {"ls", &ZkCommand::list},          {"get", &ZkCommand::get},
+      {"set", &ZkCommand::set},          {"create", &ZkCommand::create},
+      {"rm", &ZkCommand::remove},        {"stat", &ZkCommand::stat},
+      {"watch", &ZkCommand::watch},      {"config", &ZkCommand::config},
+      {"reconfig", &ZkCommand::reconfig}};
   int code = exit_usage;
   for (const Verb& candidate : verbs) {
     if (verb == candidate.name) {
@@ -475,9 +522,10 @@ int ZkCommand::run(const std::string& verb) {
 
 // What can be told wrong before any server is asked; nullopt if nothing is.
 std::optional<int> usage_error(const std::vector<std::string>& words) {
-  static const std::vector<std::string> verbs = {"ls", "get",  "set",  "create",
-                                                 "rm", "stat", "watch"};
-  const std::string forms = "synod zk ls|get|set|create|rm|stat|watch /path";
+  static const std::vector<std::string> verbs = {"ls",   "get",   "set",    "create",  "rm",
+                                                 "stat", "watch", "config", "reconfig"};
+  const std::string forms =
+      "synod zk ls|get|set|create|rm|stat|watch /path, synod zk config|reconfig";
   if (words.empty()) {
     return fail("zk", Error{ErrorCode::invalid_argument, "what?"}, forms);
   }
@@ -487,6 +535,13 @@ std::optional<int> usage_error(const std::vector<std::string>& words) {
     const std::string hint = suggestion ? "; did you mean \"" + *suggestion + "\"?" : "";
     return fail("zk", Error{ErrorCode::invalid_argument, "unknown verb \"" + verb + "\"" + hint},
                 forms);
+  }
+  if (verb == "config" || verb == "reconfig") {
+    return words.size() == 1
+               ? std::nullopt
+               : std::optional(fail("zk",
+                                    Error{ErrorCode::invalid_argument, verb + " takes no path"},
+                                    "synod zk " + verb));
   }
   if (words.size() < 2 || !words[1].starts_with('/')) {
     return fail("zk", Error{ErrorCode::invalid_argument, "give a path that begins with /"},
@@ -499,7 +554,8 @@ std::optional<int> usage_error(const std::vector<std::string>& words) {
 
 int zk_main(const std::vector<std::string>& arguments) {
   ZkFlags zk;
-  Flags flags("zk", "a small ZooKeeper client: ls, get, set, create, rm, stat, watch");
+  Flags flags("zk",
+              "a small ZooKeeper client: ls, get, set, create, rm, stat, watch, config, reconfig");
   add_target_flags(flags, &zk.target);
   flags.duration("timeout", &zk.timeout, "how long to wait for an answer");
   flags.toggle("parents,-c", &zk.create_parents, "set, create: make what is missing");
@@ -507,6 +563,11 @@ int zk_main(const std::vector<std::string>& arguments) {
   flags.toggle("sequential,-s", &zk.sequential, "create: with the next number");
   flags.toggle("recursive,-r", &zk.recursive, "rm: children too");
   flags.number("version", &zk.version, "set, rm: only if it has this version");
+  flags.text("auth", &zk.auth, "scheme:text, as digest:user:password");
+  flags.text("add", &zk.add, "reconfig: server.N=host:port:electionPort[:role];clientPort,...");
+  flags.text("remove", &zk.remove, "reconfig: servers that leave: 3,4");
+  flags.text("members", &zk.members, "reconfig: all lines of the new configuration, by commas");
+  flags.text("from", &zk.from, "reconfig: only if this is the present version (hexadecimal)");
   flags.rest("VERB", &zk.words, "VERB PATH [DATA]; data \"-\" is read from standard input");
   if (const auto exit = flags.parse(arguments)) {
     return *exit;

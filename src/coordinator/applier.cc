@@ -114,6 +114,7 @@ void Applier::on(SnapshotContent report) {
 
 void Applier::install(znode::State state, Slot slot) {
   owner_.replacing();
+  held_.clear();  // their edges ask again
   Zxid before;
   {
     const ports::WriteHold hold(shared_.gate);
@@ -165,6 +166,7 @@ void Applier::apply(const Ready& ready) {
       open.request = znode::OpenEpoch{};
       const ports::WriteHold hold(shared_.gate);
       apply_command(znode::BatchHeader{}, open);
+      give_held();
       break;
     }
     case paxos::EntryKind::batch: {
@@ -178,8 +180,12 @@ void Applier::apply(const Ready& ready) {
       }
       break;
     }
-    case paxos::EntryKind::readmit:
-    case paxos::EntryKind::membership: break;
+    case paxos::EntryKind::readmit: {
+      const ports::WriteHold hold(shared_.gate);
+      give_held();
+      break;
+    }
+    case paxos::EntryKind::membership: apply_change(ready); break;
   }
   membership_ = membership_.after(ready.entry);
   chain_ = ready.chain;
@@ -187,6 +193,28 @@ void Applier::apply(const Ready& ready) {
   latency_.add(lane_.now() - ready.known);
   wake();
   owner_.applied(ready.slot);
+}
+
+void Applier::apply_change(const Ready& ready) {
+  paxos::Membership members;
+  ByteView owners;
+  if (!paxos::decode_change(*ready.entry.value, members, owners) || owners.empty()) {
+    return;
+  }
+  Result<znode::BatchReader> batch = znode::BatchReader::begin(owners);
+  if (batch.ok()) {
+    holding_ = true;
+    apply_batch(*batch, ready.slot);
+    holding_ = false;
+  }
+}
+
+// Under the gate.
+void Applier::give_held() {
+  for (auto& [edge, item] : held_) {
+    put(edge, std::move(item));
+  }
+  held_.clear();
 }
 
 void Applier::apply_batch(znode::BatchReader& batch, Slot slot) {
@@ -236,8 +264,13 @@ void Applier::apply_command(const znode::BatchHeader& header, const znode::Comma
   }
   auto it = expected_.find(Key{command.session, command.generation, command.sequence, nonce});
   if (it != expected_.end()) {
-    put(it->second.first, Applied{command.session, command.generation, command.sequence, nonce,
-                                  std::move(effects.outcome)});
+    Applied result{command.session, command.generation, command.sequence, nonce,
+                   std::move(effects.outcome)};
+    if (holding_) {
+      held_.emplace_back(it->second.first, std::move(result));
+    } else {
+      put(it->second.first, std::move(result));
+    }
     expected_.erase(it);
   }
 }

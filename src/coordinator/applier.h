@@ -101,6 +101,8 @@ class Applier {
 
   void apply(const Ready& ready);
   void apply_batch(znode::BatchReader& batch, Slot slot);
+  void apply_change(const Ready& ready);
+  void give_held();
   void apply_command(const znode::BatchHeader& header, const znode::Command& command);
   void put(EdgeIndex edge, InboxItem item);
   void wake();
@@ -116,6 +118,10 @@ class Applier {
   Slot applied_;
   paxos::Chain chain_;
   paxos::Membership membership_;
+  // Results of changes of members, until the change is sealed (paxos, leader.h, C4): who hears that
+  // it is done may turn off the servers that left.
+  std::vector<std::pair<EdgeIndex, InboxItem>> held_;
+  bool holding_ = false;
   std::map<Key, std::pair<EdgeIndex, std::uint64_t>> expected_;  // edge, path
   std::uint64_t read_ticket_ = 0;
   std::uint64_t slow_applies_ = 0;

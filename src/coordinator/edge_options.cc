@@ -43,6 +43,9 @@ EdgeOptions edge_options(const ZooConfig& config, EdgeIndex index, std::size_t e
   shares.total_in_flight_max = std::min(shares.total_in_flight_max, in_flight_max / edges);
   options.slow_request = Duration::millis(config.slow_request_ms);
   options.linearizable_reads = config.linearizable_reads;
+  if (config.reconfig_enabled) {
+    options.reconfig = config.standalone() ? zkwire::Code::unimplemented : zkwire::Code::ok;
+  }
   options.super_digest = config.super_digest;
   options.digest_enabled = config.digest_enabled;
   options.four_letter_words = config.four_letter_words;

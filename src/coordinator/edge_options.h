@@ -44,6 +44,8 @@ struct EdgeOptions {
   Duration handshake_timeout = Duration::seconds(10);
   // Every read of the tree waits for a barrier of its own, as if a sync stood before it.
   bool linearizable_reads = false;
+  // What becomes of reconfig: ok sends it to the leader, else it fails so.
+  zkwire::Code reconfig = zkwire::Code::reconfig_disabled;
   // A request that waited longer for its answer is named in the log; 0: none is.
   Duration slow_request = Duration::seconds(1);
   std::string super_digest;  // "super:base64"; empty: nobody

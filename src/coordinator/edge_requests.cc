@@ -272,7 +272,12 @@ void EdgeConnection::take_write(const zkwire::RequestHeader& header, ByteView bo
   } else if (op == OpCode::close_session) {
     push_write(header, op, znode::CloseSession{});
   } else if (op == OpCode::reconfig) {
-    push_write(header, op, znode::FailWrite{Code::reconfig_disabled});
+    if (const Code code = edge_.options().reconfig; code != Code::ok) {
+      push_write(header, op, znode::FailWrite{code});
+    } else {
+      push_write(header, op,
+                 znode::Reconfigure{std::get<zkwire::ReconfigRequest>(std::move(request).value())});
+    }
   } else {
     take_client_write(header, {op, std::move(request).value()}, body.size());
   }

@@ -155,6 +155,7 @@ void Engine::perform(paxos::RoleChanged&& e) {
   if (moved) {
     // What was under way to another leader may be lost.
     queue_.clear();
+    taken_.clear();
     proposed_.clear();
     unapplied_.clear();
     unapplied_bytes_ = 0;
@@ -381,7 +382,10 @@ void Engine::end_turn() {
 
 void Engine::apply_some() {
   const bool more = applier_.run();
-  if (settle_applied()) {
+  const bool room = settle_applied();
+  const bool judged = queue_waits_ && applier_.applied() == core_->last();
+  if (room || judged) {
+    queue_waits_ = queue_waits_ && !judged;
     end_turn_soon();  // what waits may be proposed
   }
   settle_syncs();
@@ -406,7 +410,7 @@ void Engine::slot_applied(Slot slot) {
 
 // True if commands waited for what has been applied now.
 bool Engine::settle_applied() {
-  const bool waited = unapplied_bytes_ >= options_.unapplied_bytes_max && !queue_.empty();
+  const bool waited = unapplied_bytes_ >= options_.unapplied_bytes_max && gathered();
   while (!unapplied_.empty() && unapplied_.front().first <= applier_.applied()) {
     unapplied_bytes_ -= unapplied_.front().second;
     unapplied_.pop_front();
@@ -446,6 +450,8 @@ void Engine::update_view() {
   for (const paxos::Member& member : core_->membership().members()) {
     view.voters += member.observer ? 0 : 1;
   }
+  const paxos::Member* self = core_->membership().find(options_.self);
+  view.observes = self == nullptr || self->observer;
   view.votes = core_->membership().votes(options_.self, core_->identity().incarnation);
   const paxos::Core::Followers followers = core_->followers();
   view.followers = static_cast<std::uint32_t>(followers.following);

@@ -57,7 +57,10 @@ struct EngineOptions {
   Duration heartbeat_interval = Duration::millis(100);
   Duration election_timeout = Duration::millis(1000);
   std::uint64_t state_limit_bytes = 0;  // edges keep it, the engine tells of it; 0: none
-  std::string config_text;              // of /zookeeper/config, set by whoever leads
+  std::string config_text;  // of /zookeeper/config, set by whoever leads, until a change of members
+  bool reconfig_enabled = false;  // servers that the members do not name may come and learn
+  bool standalone_enabled = true;
+  std::map<NodeId, Bytes> addresses;  // of the members as configured, in paxos::Member's words
   SnapshotWalkerOptions snapshots;
   std::uint64_t log_slots_kept = 20'000;  // behind the snapshot, for laggards
   std::size_t batch_size_bytes = 1 << 20;
@@ -131,6 +134,8 @@ class Engine {
   void hear_own(NodeId from, const peer::RepairAsk& m);
   void hear_own(NodeId from, peer::RepairGive&& m);
   void hear_own(NodeId from, const peer::DigestsSaid& m);
+  void hear_own(NodeId from, peer::Introduction&& m);
+  void hear_own(NodeId from, peer::ChangeAsk&& m);
 
   // --- recovery (engine_recover.cc)
   void recovered_snapshot();
@@ -148,6 +153,13 @@ class Engine {
   void note_digest(Slot slot);
   void compare_digests();
   void quarantine(const std::string& why);
+  // --- members, and who is connected (engine_members.cc)
+  znode::BatchHeader batch_header() const;
+  bool judge_reconfig();
+  void fail_reconfig(zkwire::Code code, const std::string& why);
+  paxos::Membership addressed(const paxos::Membership& members) const;
+  std::map<NodeId, ports::HostPort> wanted_peers() const;
+  void connect_peers_soon();
 
   // --- the core and its effects (engine.cc)
   void step(const paxos::Event& event);
@@ -164,6 +176,8 @@ class Engine {
   void perform(paxos::ReadReady&& e);
   void perform(paxos::ReadFailed&& e);
   void perform(paxos::ProposalsLost&& e);
+  void perform(paxos::ChangeRefused&& e);
+  void perform(paxos::PeersChanged&& e);
   void perform(paxos::WakeAt&& e);
   void perform(paxos::Note&& e);
   void journal(JournalCommand command);
@@ -187,6 +201,8 @@ class Engine {
 
   // --- the leader's service (engine_serve.cc)
   void enqueue(Bytes command);
+  bool gathered() const;
+  std::vector<Bytes> take_gathered(std::size_t commands_max, std::size_t bytes_max);
   void propose_gathered();
   void forward_gathered();
   void propose_own(znode::Command command);
@@ -224,6 +240,11 @@ class Engine {
 
   std::optional<paxos::Core> core_;
   std::unique_ptr<peer::Links> links_;
+  std::map<NodeId, ports::HostPort> peers_;  // that are dialled
+  std::vector<paxos::Member> members_;       // that the log wants to be connected
+  std::map<NodeId, Bytes> guests_;           // who introduced themselves and speak to us
+  bool connecting_ = false;
+  Slot change_;  // of members, proposed here last
   Applier applier_;
   Courier courier_;
   SnapshotWalker walker_;
@@ -252,6 +273,8 @@ class Engine {
 
   // What gathered for the leader, here or there.
   FairQueue queue_;
+  std::deque<Bytes> taken_;   // of queue_, and not proposed: its first is a reconfig, or it is empty
+  bool queue_waits_ = false;  // for everything before it to be applied
   Instant queued_at_;                              // the first of queue_
   std::deque<std::pair<Slot, Instant>> proposed_;  // by us, not known as chosen
   StageLatencies stages_;

@@ -47,7 +47,7 @@ void Engine::compare_digests() {
   if (news.empty()) {
     return;
   }
-  for (const auto& [node, endpoint] : options_.peers) {
+  for (const auto& [node, endpoint] : peers_) {
     links_->send(node, peer::DigestsSaid{digest_version, news});
   }
 }

@@ -22,6 +22,7 @@ void Engine::take(Opened&& r) {
     lane_.log().info("engine", "the log is whole again");
     needs_.reset();
     repair_reads_.clear();
+    guests_.clear();
     links_.reset();  // whom we are may have changed; the others connect again
     const ports::WriteHold hold(shared_.gate);
     shared_.view.reason = "recovers its log";
@@ -117,6 +118,7 @@ void Engine::start_core() {
   core.fresh_incarnation = Incarnation(lane_.entropy().next() | 1);
   core.fresh_cluster = ClusterId(lane_.entropy().next() | 1);
   core.rules = znode::rules_version_max;
+  core.rules_of_changes = znode::rules_version_of_changes;
   core.heartbeat_interval = options_.heartbeat_interval;
   core.election_timeout = options_.election_timeout;
   core.planted =
@@ -125,6 +127,7 @@ void Engine::start_core() {
   recovered_ = paxos::Recovered{};
   opened_.reset();
   phase_ = Phase::running;
+  members_ = core_->membership().members();
   open_links(core.rules);
   step(paxos::Started{lane_.now()});
   tick();

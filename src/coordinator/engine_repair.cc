@@ -21,13 +21,20 @@ constexpr Duration repair_interval = Duration::millis(200);
 }  // namespace
 
 void Engine::open_links(RulesVersion rules) {
-  if (options_.peers.empty()) {
+  peers_ = wanted_peers();
+  const bool may_grow =
+      options_.reconfig_enabled && !options_.standalone_enabled && !options_.addresses.empty();
+  if (peers_.empty() && !may_grow) {
     return;
   }
   peer::LinksOptions links;
   links.self = options_.self;
   links.listen = options_.peer_listen;
-  links.others = options_.peers;
+  links.others = peers_;
+  links.strangers = options_.reconfig_enabled;
+  if (const auto own = options_.addresses.find(options_.self); own != options_.addresses.end()) {
+    links.introduction = own->second;
+  }
   links.rules = rules;
   links.silence_max = options_.election_timeout * 4;
   peer::LinksEvents events;
@@ -46,6 +53,11 @@ void Engine::open_links(RulesVersion rules) {
   events.on_message = [this](NodeId from, peer::PeerMessage message) {
     hear(from, std::move(message));
     end_turn_soon();
+  };
+  events.on_silent = [this](NodeId node) {
+    if (guests_.erase(node) != 0) {
+      connect_peers_soon();
+    }
   };
   events.identity = [this] {
     if (core_.has_value()) {
@@ -73,7 +85,7 @@ void Engine::take(RepairNeeds&& r) {
     const ports::WriteHold hold(shared_.gate);
     shared_.view.reason = text;
   }
-  if (options_.peers.empty()) {
+  if (wanted_peers().empty()) {
     fail(Error{ErrorCode::corrupt,
                fmt::format("{} cannot be read, and there is no peer to ask: {}. Restore a backup, "
                            "or see `synod data`",
@@ -108,11 +120,14 @@ void Engine::ask_for_repair(bool same) {
   if (courier_.receiving()) {
     return;  // a snapshot is on its way
   }
-  auto it = options_.peers.find(repair_asked_);
-  if (!same || it == options_.peers.end()) {
-    it = options_.peers.upper_bound(repair_asked_);
-    if (it == options_.peers.end()) {
-      it = options_.peers.begin();
+  if (peers_.empty()) {
+    return;
+  }
+  auto it = peers_.find(repair_asked_);
+  if (!same || it == peers_.end()) {
+    it = peers_.upper_bound(repair_asked_);
+    if (it == peers_.end()) {
+      it = peers_.begin();
       if (++repair_rounds_ % 25 == 2) {
         lane_.log().error("engine",
                           "slots {}-{} cannot be read here, and no peer that answers has them",

@@ -55,7 +55,9 @@ void Engine::hear(NodeId from, peer::PeerMessage message) {
     return;
   }
   const bool runs = phase_ == Phase::running;
-  if (auto* ask_repair = std::get_if<peer::RepairAsk>(&message)) {
+  if (auto* introduction = std::get_if<peer::Introduction>(&message)) {
+    hear_own(from, std::move(*introduction));
+  } else if (auto* ask_repair = std::get_if<peer::RepairAsk>(&message)) {
     hear_own(from, *ask_repair);
   } else if (auto* give = std::get_if<peer::RepairGive>(&message)) {
     hear_own(from, std::move(*give));
@@ -75,6 +77,8 @@ void Engine::hear(NodeId from, peer::PeerMessage message) {
     step(paxos::Received{lane_.now(), from, std::move(*m)});
   } else if (auto* forward = std::get_if<peer::Forward>(&message)) {
     hear_own(from, std::move(*forward));
+  } else if (auto* change = std::get_if<peer::ChangeAsk>(&message)) {
+    hear_own(from, std::move(*change));
   } else if (auto* dropped = std::get_if<peer::ForwardDropped>(&message)) {
     hear_own(from, std::move(*dropped));
   } else if (auto* ask = std::get_if<peer::SyncAsk>(&message)) {
@@ -143,21 +147,50 @@ void Engine::hear_own(NodeId, peer::Touched&& m) {
 
 // ---- proposing and forwarding
 
+znode::BatchHeader Engine::batch_header() const {
+  znode::BatchHeader header;
+  header.time = lane_.wall();
+  header.rules = std::min(core_->agreed_rules(), znode::rules_version_max);
+  header.switches = shared_.switches;
+  return header;
+}
+
+bool Engine::gathered() const { return !taken_.empty() || !queue_.empty(); }
+
+// What goes next, up to a reconfig. Nothing: that is the very next, the first of taken_.
+std::vector<Bytes> Engine::take_gathered(std::size_t commands_max, std::size_t bytes_max) {
+  if (taken_.empty()) {
+    std::vector<Bytes> next = queue_.take(commands_max, bytes_max);
+    if (std::none_of(next.begin(), next.end(), znode::is_reconfigure)) {
+      return next;
+    }
+    taken_.assign(std::make_move_iterator(next.begin()), std::make_move_iterator(next.end()));
+  }
+  std::vector<Bytes> out;
+  while (!taken_.empty() && !znode::is_reconfigure(taken_.front())) {
+    out.push_back(std::move(taken_.front()));
+    taken_.pop_front();
+  }
+  return out;
+}
+
 void Engine::propose_gathered() {
-  while (!queue_.empty() && core_->can_propose() &&
+  while (gathered() && core_->can_propose() &&
          unflushed_.size() < options_.batches_unflushed_max &&
          unapplied_bytes_ < options_.unapplied_bytes_max) {
     const std::vector<Bytes> commands =
-        queue_.take(options_.batch_commands_max, options_.batch_size_bytes);
+        take_gathered(options_.batch_commands_max, options_.batch_size_bytes);
+    if (commands.empty()) {
+      if (!judge_reconfig()) {
+        return;
+      }
+      continue;
+    }
     const Instant began = lane_.now();
     stages_.queue.add(began - queued_at_);
     queued_at_ = began;
-    znode::BatchHeader header;
-    header.time = lane_.wall();
-    header.rules = std::min(core_->agreed_rules(), znode::rules_version_max);
-    header.switches = shared_.switches;
     ++proposals_;
-    Bytes value = znode::encode_batch(header, commands);
+    Bytes value = znode::encode_batch(batch_header(), commands);
     const std::size_t size_bytes = value.size();
     step(paxos::Propose{lane_.now(), paxos::make_entry(paxos::EntryKind::batch, std::move(value))});
     unflushed_.push_back(persisted_);
@@ -171,11 +204,21 @@ void Engine::propose_gathered() {
 void Engine::forward_gathered() {
   if (role_.leader == NodeId() || links_ == nullptr) {
     queue_.clear();
+    taken_.clear();
     return;
   }
-  while (!queue_.empty()) {
+  while (gathered()) {
     peer::Forward forward;
-    forward.commands = queue_.take(SIZE_MAX, forward_size_bytes_max);
+    forward.commands = take_gathered(SIZE_MAX, forward_size_bytes_max);
+    if (forward.commands.empty() && links_->knows_changes(role_.leader)) {
+      links_->send(role_.leader, peer::ChangeAsk{std::move(taken_.front())});
+      taken_.pop_front();
+      continue;
+    }
+    if (forward.commands.empty()) {
+      fail_reconfig(zkwire::Code::unimplemented, "the leader is of a release without it");
+      continue;
+    }
     if (options_.planted == PlantedBug::reorder_forwarded) {
       std::reverse(forward.commands.begin(), forward.commands.end());
     }
@@ -299,7 +342,7 @@ void Engine::answer_sync(EdgeIndex edge, std::uint64_t ticket, bool ok) {
 void Engine::lead_on() {
   const std::map<std::string, std::string>& settings = shared_.state.settings();
   auto it = settings.find("config");
-  if (!options_.config_text.empty() &&
+  if (!options_.config_text.empty() && !core_->membership().names_addresses() &&
       (it == settings.end() || it->second != options_.config_text)) {
     znode::Command command;
     command.request = znode::UpdateSettings{{{"config", options_.config_text}}};

@@ -28,7 +28,8 @@ const char* mode_of(const FourLetterView& facts, const EdgeOptions& options) {
   if (options.standalone) {
     return "standalone";
   }
-  if (options.observer) {
+  const ClusterView& c = facts.cluster;
+  if (c.voters == 0 ? options.observer : c.observes) {
     return "observer";
   }
   return facts.cluster.role == paxos::Role::leader ? "leader" : "follower";
@@ -184,10 +185,10 @@ Values mntr_values(const FourLetterView& facts, const EdgeOptions& options) {
   add("version", version_of(options) + ", built on release");
   add("server_state", mode_of(facts, options));
   if (!options.standalone) {
-    add("peer_state", c.role == paxos::Role::leader   ? "leading - broadcast"
-                      : c.serving && options.observer ? "observing - broadcast"
-                      : c.serving                     ? "following - broadcast"
-                                                      : "looking");
+    add("peer_state", c.role == paxos::Role::leader ? "leading - broadcast"
+                      : c.serving && c.observes     ? "observing - broadcast"
+                      : c.serving                   ? "following - broadcast"
+                                                    : "looking");
     add("quorum_size", c.voters);
   }
   add("avg_latency", average_ms(s));

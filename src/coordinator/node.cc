@@ -7,6 +7,7 @@
 #include "coordinator/admin.h"
 #include "coordinator/edge.h"
 #include "coordinator/journal.h"
+#include "coordinator/reconfig.h"
 #include "ports/scope.h"
 
 namespace synod::coordinator {
@@ -32,13 +33,14 @@ EngineOptions engine_options(const ZooConfig& config) {
   options.snapshots.every = std::max<std::uint64_t>(config.snapshot_count, 1);
   options.state_limit_bytes = config.state_limit_bytes.value_or(0);
   options.config_text = config_node_text(config);
+  options.reconfig_enabled = config.reconfig_enabled;
+  options.standalone_enabled = config.standalone_enabled;
+  for (paxos::Member& member : members_of(config)) {
+    // The file founds; what it says of addresses is not written down.
+    options.addresses[member.node] = std::exchange(member.address, "");
+    options.members.push_back(std::move(member));
+  }
   for (const ServerLine& server : config.servers) {
-    paxos::Member member;
-    member.node = server.id;
-    member.observer = server.observer;
-    member.group = server.group;
-    member.weight = server.weight;
-    options.members.push_back(member);
     if (server.id == options.self) {
       options.peer_listen = server.peer;
     } else {

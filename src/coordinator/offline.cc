@@ -58,6 +58,10 @@ class Replaying {
       whole = open();
     } else if (entry.kind == paxos::EntryKind::batch) {
       whole = batch(*entry.value);
+    } else if (entry.kind == paxos::EntryKind::membership) {
+      paxos::Membership members;
+      ByteView owners;
+      whole = !paxos::decode_change(*entry.value, members, owners) || batch(owners);
     }
     if (whole) {
       to_.membership = to_.membership.after(entry);

@@ -30,6 +30,7 @@ struct ClusterView {
   Slot applied;
   Slot last;
   std::uint32_t voters = 0;
+  bool observes = false;        // this replica is a member without a vote
   bool votes = false;           // this replica counts for a quorum
   std::uint32_t followers = 0;  // a leader's: members that follow it
   std::uint32_t synced_followers =

@@ -356,6 +356,8 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"skipACL", boolean_into(&ZooConfig::skip_acl)},
       {"enforceQuota", refuse_if_true},
       {"extendedTypesEnabled", boolean_into(&ZooConfig::extended_types)},
+      {"reconfigEnabled", boolean_into(&ZooConfig::reconfig_enabled)},
+      {"standaloneEnabled", boolean_into(&ZooConfig::standalone_enabled)},
       {"synod.slowRequestMs", number_into<std::int32_t>(&ZooConfig::slow_request_ms, 0, ms_max)},
       {"synod.stateLimit", parse_state_limit},
       {"synod.linearizableReads", boolean_into(&ZooConfig::linearizable_reads)},
@@ -445,6 +447,12 @@ Status check_whole(ZooConfig& config) {
     return invalid(fmt::format("minSessionTimeout {} is above maxSessionTimeout {}",
                                config.session_timeout_ms_min, config.session_timeout_ms_max));
   }
+  return check_servers(config);
+}
+
+}  // namespace
+
+Status check_servers(ZooConfig& config) {
   std::sort(config.servers.begin(), config.servers.end(),
             [](const ServerLine& a, const ServerLine& b) { return a.id < b.id; });
   const auto voter = [](const ServerLine& s) { return !s.observer; };
@@ -455,7 +463,21 @@ Status check_whole(ZooConfig& config) {
   return place_in_groups(config);
 }
 
-}  // namespace
+Result<ZooConfig> parse_server_lines(std::string_view text) {
+  ZooConfig config;
+  for (const Property& p : parse_properties(text)) {
+    if (p.key.compare(0, 7, "server.") == 0) {
+      SYNOD_TRY(parse_server(p, config));
+    } else if (p.key.compare(0, 6, "group.") == 0) {
+      SYNOD_TRY(parse_group(p, config));
+    } else if (p.key.compare(0, 7, "weight.") == 0) {
+      SYNOD_TRY(parse_weight(p, config));
+    } else {
+      return invalid(fmt::format("line {}: {} is no line about servers", p.line, p.key));
+    }
+  }
+  return config;
+}
 
 std::size_t ZooConfig::voters() const {
   return static_cast<std::size_t>(std::count_if(servers.begin(), servers.end(),

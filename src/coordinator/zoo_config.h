@@ -58,6 +58,8 @@ struct ZooConfig {
   std::set<std::string> four_letter_words;  // "*" is all
   bool skip_acl = false;
   bool extended_types = false;
+  bool reconfig_enabled = false;
+  bool standalone_enabled = true;       // one voter alone is no ensemble, and becomes none
   bool linearizable_reads = false;      // synod.linearizableReads, ours
   std::int32_t slow_request_ms = 1000;  // synod.slowRequestMs, ours; 0: none is told
   // synod.stateLimit, ours; 0: none; not set: a quarter of the machine's memory.
@@ -83,10 +85,16 @@ struct ZooConfig {
 
   const ServerLine* find_server(NodeId id) const;
   std::size_t voters() const;
-  bool standalone() const { return servers.size() < 2; }
+  bool standalone() const { return servers.empty() || (servers.size() < 2 && standalone_enabled); }
 };
 
 Result<ZooConfig> parse_zoo_config(std::string_view text);
+
+// Lines server.N, group.N and weight.N alone, as a client's reconfig has them; others are errors.
+// What they amount to is not checked: check_servers().
+Result<ZooConfig> parse_server_lines(std::string_view text);
+// Sorted by id, a voter among them, groups that fit.
+Status check_servers(ZooConfig& config);
 
 // The content of dataDir/myid: a number from 1 to 255 on its first line.
 Result<NodeId> parse_my_id(std::string_view text);

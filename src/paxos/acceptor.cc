@@ -24,13 +24,18 @@ Acceptor::Acceptor(const Options& options, const Recovered& recovered)
   }
 }
 
+void Acceptor::drop_staged() {
+  staged_ = Staged{};
+  ++staged_changes_;
+}
+
 void Acceptor::raise(const Step& step, Ballot ballot) {
   SYNOD_CHECK(ballot >= promised_);
   if (ballot == promised_) {
     return;
   }
   promised_ = ballot;
-  staged_ = Staged{};
+  drop_staged();
   if (planted_ == PlantedBug::forget_promise) {
     return;
   }
@@ -81,7 +86,7 @@ bool Acceptor::begin_staging(const Step& step, NodeId from, const Stage& m) {
                           m.ballot.number, m.ballot.node.value(), m.keep.value()));
     return false;
   }
-  staged_ = Staged{};
+  drop_staged();
   staged_.ballot = m.ballot;
   staged_.keep = m.keep;
   staged_.last = m.keep;
@@ -117,6 +122,7 @@ void Acceptor::on_stage(const Step& step, NodeId from, const Stage& m) {
       const bool in_journal_only = slot <= m.chosen && entry.kind == EntryKind::batch;
       staged_.links.push_back(
           Link{staged_.chain, Entry{entry.kind, in_journal_only ? nullptr : entry.value}});
+      staged_changes_ += entry.kind == EntryKind::membership ? 1 : 0;
     }
     slot = slot.next();
   }
@@ -127,7 +133,7 @@ void Acceptor::on_snapshot(const Step& step, const SnapshotStaged& e) {
   if (e.ballot != promised_ || e.slot <= history_.chosen()) {
     return;
   }
-  staged_ = Staged{};
+  drop_staged();
   staged_.ballot = e.ballot;
   staged_.keep = e.slot;
   staged_.last = e.slot;
@@ -189,7 +195,7 @@ void Acceptor::perform(const Step& step, const Adopt& m) {
   }
   adopted_ = m.ballot;
   const Slot chosen = snapshot || taught ? staged_.chosen : Slot(0);
-  staged_ = Staged{};
+  drop_staged();
   choose(step, chosen);
 }
 
@@ -208,13 +214,15 @@ void Acceptor::on_accept(const Step& step, NodeId from, const Accept& m) {
                           m.first.value(), m.ballot.number, m.ballot.node.value()));
     return;
   }
+  // The leader's watermark counts for what is here already, and is durable with what comes.
+  const Slot noted = std::min(m.chosen, history_.last());
   Slot slot = m.first;
   for (const Entry& entry : m.entries) {
     if (slot == history_.last().next()) {
       const Chain before = history_.chain();
       history_.append(entry);
       step.persist(m.ballot, AppendRecord{m.ballot, slot, before, history_.chain(),
-                                          history_.chosen(), entry});
+                                          std::max(history_.chosen(), noted), entry});
     }
     slot = slot.next();
   }

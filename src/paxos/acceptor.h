@@ -54,10 +54,12 @@ class Acceptor {
   void choose(const Step& step, Slot through);
 
   // Another one will teach this ballot's history: theirs must not meet.
-  void forget_staged() { staged_ = Staged{}; }
+  void forget_staged() { drop_staged(); }
 
   // The configurations that the staged history would put in force, beyond the known watermark.
   std::vector<Membership> staged_configurations(Slot known_chosen, Slot keep) const;
+  // Differs whenever those may.
+  std::uint64_t staged_changes() const { return staged_changes_; }
   Accepted accepted() const;
   void set_identity(const IdentityRecord& identity);
   void set_membership(const Membership& membership);
@@ -66,6 +68,7 @@ class Acceptor {
   std::optional<std::string> check() const;
 
  private:
+  void drop_staged();
   bool doubtful() const;
   void answer_position(const Step& step, NodeId to) const;
   bool begin_staging(const Step& step, NodeId from, const Stage& m);
@@ -80,6 +83,7 @@ class Acceptor {
   Ballot adopted_;
   History history_;
   Staged staged_;
+  std::uint64_t staged_changes_ = 0;
 };
 
 }  // namespace synod::paxos

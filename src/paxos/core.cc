@@ -20,6 +20,9 @@ void Core::step(const Event& event, Effects& effects) { machine_->step(event, ef
 Role Core::role() const { return machine_->role(); }
 bool Core::serving() const { return machine_->leading().serving(); }
 bool Core::can_propose() const { return machine_->can_propose(); }
+ChangeVerdict Core::may_change(Instant now, const Membership& members) const {
+  return machine_->may_change(now, members);
+}
 NodeId Core::leader() const { return machine_->leader(); }
 Ballot Core::promised() const { return machine_->acceptor().promised(); }
 Ballot Core::adopted() const { return machine_->acceptor().adopted(); }

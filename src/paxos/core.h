@@ -51,7 +51,9 @@ class Core {
   Role role() const;
   bool serving() const;      // leads, and its first entry is chosen
   bool can_propose() const;  // serving or opening, and below slots_in_flight_max
-  NodeId leader() const;     // 0: none known
+  // Leader only: whether ProposeChange would be taken now.
+  ChangeVerdict may_change(Instant now, const Membership& members) const;
+  NodeId leader() const;  // 0: none known
   Ballot promised() const;
   Ballot adopted() const;
   Slot last() const;

@@ -43,6 +43,7 @@ struct Printer {
     out << "snapshot staged " << e.ballot << '/' << e.slot;
   }
   void operator()(const LogTrimmed& e) const { out << "log trimmed first=" << e.first; }
+  void operator()(const ProposeChange& e) const { out << "propose members " << e.members; }
   void operator()(const Stand&) const { out << "stand"; }
   void operator()(const HandOver&) const { out << "hand over"; }
 
@@ -68,6 +69,8 @@ struct Printer {
   void operator()(const ReadReady& e) const { out << "read " << e.token << " ready at " << e.slot; }
   void operator()(const ReadFailed& e) const { out << "read " << e.token << " failed"; }
   void operator()(const ProposalsLost& e) const { out << "proposals lost above " << e.above; }
+  void operator()(const ChangeRefused& e) const { out << "change refused: " << e.verdict; }
+  void operator()(const PeersChanged& e) const { out << "peers " << Membership(e.members); }
   void operator()(const WakeAt& e) const { out << "wake " << e.at; }
   void operator()(const Note& e) const { out << (e.warning ? "warning: " : "note: ") << e.text; }
 };
@@ -86,6 +89,16 @@ std::ostream& operator<<(std::ostream& out, const Event& event) {
 
 std::ostream& operator<<(std::ostream& out, const Effect& effect) {
   std::visit(Printer{out}, effect);
+  return out;
+}
+
+std::ostream& operator<<(std::ostream& out, ChangeVerdict verdict) {
+  switch (verdict) {
+    case ChangeVerdict::ok: return out << "ok";
+    case ChangeVerdict::not_leading: return out << "not leading";
+    case ChangeVerdict::in_progress: return out << "another change is in progress";
+    case ChangeVerdict::not_synced: return out << "no quorum of the new members is synced";
+  }
   return out;
 }
 

@@ -113,6 +113,13 @@ struct Propose {
   Instant now;
   Entry entry;
 };
+// Leader only: from here on these are the members; for the incarnations the core cares. `owners`
+// travels with the entry. Refused unless Core::may_change() says ok.
+struct ProposeChange {
+  Instant now;
+  Membership members;
+  Bytes owners;
+};
 // Leader only, else ReadFailed. Answered after one quorum round, shared by all that wait.
 struct Read {
   Instant now;
@@ -155,8 +162,9 @@ struct HandOver {
   Instant now;
 };
 
-using Event = std::variant<Started, Tick, Received, Durable, LinkUp, LinkDown, Propose, Read,
-                           TurnEnded, Sent, SnapshotStaged, LogTrimmed, Stand, HandOver>;
+using Event =
+    std::variant<Started, Tick, Received, Durable, LinkUp, LinkDown, Propose, ProposeChange, Read,
+                 TurnEnded, Sent, SnapshotStaged, LogTrimmed, Stand, HandOver>;
 
 // ---- effects, to be performed in order
 
@@ -226,6 +234,21 @@ struct ReadFailed {
 struct ProposalsLost {
   Slot above;
 };
+// Whether the members may be changed to a set, and why not.
+enum class ChangeVerdict {
+  ok,
+  not_leading,  // or not serving yet
+  in_progress,  // another change is not chosen, or not sealed; or no room
+  not_synced,   // no quorum of the new set is connected, caught up and of rules that know changes
+};
+struct ChangeRefused {
+  ChangeVerdict verdict = ChangeVerdict::ok;
+};
+// Those that this node must be connected to, itself among them: members, and who would be one by a
+// change in the log or in a history that is staged. First of all, and whenever they may differ.
+struct PeersChanged {
+  std::vector<Member> members;
+};
 // Step with Tick at this time; replaces the former.
 struct WakeAt {
   Instant at;
@@ -236,14 +259,15 @@ struct Note {
   std::string text;
 };
 
-using Effect =
-    std::variant<Persist, Send, Deliver, DeliverFromLog, InstallSnapshot, SendLog, SendSnapshot,
-                 StopSending, RoleChanged, ReadReady, ReadFailed, ProposalsLost, WakeAt, Note>;
+using Effect = std::variant<Persist, Send, Deliver, DeliverFromLog, InstallSnapshot, SendLog,
+                            SendSnapshot, StopSending, RoleChanged, ReadReady, ReadFailed,
+                            ProposalsLost, ChangeRefused, PeersChanged, WakeAt, Note>;
 using Effects = std::vector<Effect>;
 
 std::ostream& operator<<(std::ostream& out, const Record& record);
 std::ostream& operator<<(std::ostream& out, const Event& event);
 std::ostream& operator<<(std::ostream& out, const Effect& effect);
 std::ostream& operator<<(std::ostream& out, Role role);
+std::ostream& operator<<(std::ostream& out, ChangeVerdict verdict);
 
 }  // namespace synod::paxos

@@ -23,17 +23,26 @@ std::uint64_t configuration_hash(std::vector<Member> members) {
   return h;
 }
 
-// As the incarnation that was recovered, or as one in doubt.
+// As the incarnation that was recovered, or as one in doubt. One that is no voter by its own log
+// may have been made one since, by a change that reached only the others, and have said yes to more
+// than its disk kept. (A wiped voter is one, and its vote was not this incarnation's; one with the
+// incarnation 0 never came.)
 bool may_have_voted(NodeId self, const Recovered& recovered) {
   Membership membership =
       recovered.membership.empty() ? Membership(recovered.identity.founders) : recovered.membership;
+  const auto elects = [self](const Membership& members) {
+    const Member* member = members.find(self);
+    return member != nullptr && !member->observer && member->incarnation != Incarnation();
+  };
   bool voted =
       recovered.identity.in_doubt || membership.votes(self, recovered.identity.incarnation);
+  bool voter = elects(membership) || !membership.names_addresses();
   for (const RecoveredEntry& entry : recovered.tail) {
     membership = membership.after(entry.entry);
     voted = voted || membership.votes(self, recovered.identity.incarnation);
+    voter = voter || elects(membership);
   }
-  return voted;
+  return voted || !voter;
 }
 
 }  // namespace
@@ -115,7 +124,9 @@ bool Founding::on_who(const Step& step, NodeId from, const Who& m) {
     return true;
   }
   if (m.configuration != configuration_) {
-    step.warn(fmt::format("node {} lists other voters in its configuration", from.value()));
+    if (foreign_.insert(from).second) {
+      step.warn(fmt::format("node {} lists other voters in its configuration", from.value()));
+    }
     return false;
   }
   empty_peers_[from] = m.incarnation;

@@ -64,7 +64,8 @@ void History::note_change(Slot slot, const Entry& entry) {
     return;
   }
   const Membership& before = changes_.empty() ? membership_ : changes_.back().membership;
-  changes_.push_back(Change{slot, before.after(entry)});
+  changes_.push_back(Change{slot, before.after(entry), entry.kind});
+  ++version_;
 }
 
 void History::truncate(Slot keep) {
@@ -76,12 +77,15 @@ void History::truncate(Slot keep) {
   }
   while (!changes_.empty() && changes_.back().slot > keep) {
     changes_.pop_back();
+    ++version_;
   }
 }
 
 void History::replace(Slot slot, Chain chain, Membership membership) {
+  const std::uint64_t version = version_ + 1;
   *this = History(slot, chain, std::move(membership), chains_kept_);
   installed_ = slot;
+  version_ = version;
 }
 
 void History::choose(Slot through, Effects& effects) {
@@ -101,6 +105,7 @@ void History::choose(Slot through, Effects& effects) {
     if (!changes_.empty() && changes_.front().slot == chosen_) {
       membership_ = std::move(changes_.front().membership);
       changes_.erase(changes_.begin());
+      ++version_;
     }
   }
   while (chains_first_ < chosen_ && distance(chains_first_, chosen_) > chains_kept_) {

@@ -21,6 +21,7 @@ namespace synod::paxos {
 struct Change {
   Slot slot;
   Membership membership;  // from this slot on
+  EntryKind kind = EntryKind::readmit;
 };
 
 // One slot that is known by its hash, and perhaps by its bytes.
@@ -47,6 +48,8 @@ class History {
   // As of chosen.
   const Membership& membership() const { return membership_; }
   const std::vector<Change>& changes() const { return changes_; }
+  // Differs whenever membership() or changes() may.
+  std::uint64_t version() const { return version_; }
   // In force for `slot` if everything through `known_chosen` is: the membership there, and every
   // later one through `slot`.
   std::vector<const Membership*> configurations(Slot known_chosen, Slot slot) const;
@@ -74,6 +77,7 @@ class History {
   std::deque<Entry> entries_;
   Membership membership_;
   std::vector<Change> changes_;
+  std::uint64_t version_ = 1;
 };
 
 }  // namespace synod::paxos

@@ -137,10 +137,20 @@ Recovered Journal::recover() const {
   recovered.membership = disk.base_membership;
   recovered.log_first = disk.base.next();
   recovered.doubtful = disk.doubtful;
+  if (recovered.membership.empty()) {
+    recovered.membership = Membership(disk.identity.founders);
+  }
+  // What the log notes as chosen is applied before the core lives.
   Slot slot = disk.base;
   for (const Shown& shown : disk.log) {
     slot = slot.next();
-    recovered.tail.push_back(RecoveredEntry{slot, shown.chain, shown.entry});
+    if (slot <= disk.noted_chosen) {
+      recovered.chosen = slot;
+      recovered.chosen_chain = shown.chain;
+      recovered.membership = recovered.membership.after(shown.entry);
+    } else {
+      recovered.tail.push_back(RecoveredEntry{slot, shown.chain, shown.entry});
+    }
   }
   return recovered;
 }
@@ -188,12 +198,42 @@ void Judge::on_durable(NodeId node, const Journal::State& state) {
   judge();
 }
 
-bool Judge::is_chosen(const Key& key, const Membership& membership) const {
+// By its own history: the members after the last slot that it has in common with what is chosen,
+// and those of every change since.
+std::vector<Membership> Judge::needed(const Key& key) const {
+  std::vector<const Entry*> path;
+  Chain chain = key.chain;
+  Slot slot = key.slot;
+  while (slot > Slot(0) && !(slot <= chosen() && chosen_[slot.value() - 1] == chain)) {
+    auto entry = entries_.find(chain);
+    if (entry == entries_.end()) {
+      break;
+    }
+    path.push_back(&entry->second);
+    chain = before_.at(chain);
+    slot = Slot(slot.value() - 1);
+  }
+  std::vector<Membership> all{memberships_[std::min(slot, chosen()).value()]};
+  for (auto entry = path.rbegin(); entry != path.rend(); ++entry) {
+    if ((*entry)->kind == EntryKind::readmit || (*entry)->kind == EntryKind::membership) {
+      all.push_back(Membership(all.back()).after(**entry));
+    }
+  }
+  return all;
+}
+
+bool Judge::is_chosen(const Key& key) const {
   auto it = votes_.find(key);
-  return it != votes_.end() && membership.quorum([&](const Member& member) {
-    return std::any_of(it->second.begin(), it->second.end(), [&](const Vote& vote) {
-      return vote.first == member.node &&
-             (vote.second == member.incarnation || vouched_.count({vote, key.ballot}) != 0);
+  if (it == votes_.end()) {
+    return false;
+  }
+  const std::vector<Membership> all = needed(key);
+  return std::all_of(all.begin(), all.end(), [&](const Membership& membership) {
+    return membership.quorum([&](const Member& member) {
+      return std::any_of(it->second.begin(), it->second.end(), [&](const Vote& vote) {
+        return vote.first == member.node &&
+               (vote.second == member.incarnation || vouched_.count({vote, key.ballot}) != 0);
+      });
     });
   });
 }
@@ -204,7 +244,8 @@ void Judge::vouch() {
   for (const auto& [doubted, incarnation] : in_doubt_) {
     const Ballot ballot = promised_[doubted];
     const auto no_more = [&](const auto& promise) {
-      return membership().find(promise.first)->observer || promise.second <= ballot;
+      const Member* member = membership().find(promise.first);
+      return member == nullptr || member->observer || promise.second <= ballot;
     };
     if (std::all_of(promised_.begin(), promised_.end(), no_more)) {
       vouched_.insert({Vote{doubted, incarnation}, ballot});
@@ -214,8 +255,7 @@ void Judge::vouch() {
 
 void Judge::judge() {
   for (const auto& [key, voters] : votes_) {
-    if (key.slot <= chosen() && key.chain != chosen_[key.slot.value() - 1] &&
-        is_chosen(key, memberships_[key.slot.value() - 1])) {
+    if (key.slot <= chosen() && key.chain != chosen_[key.slot.value() - 1] && is_chosen(key)) {
       blame("two values are chosen for slot " + std::to_string(key.slot.value()));
     }
   }
@@ -223,7 +263,7 @@ void Judge::judge() {
   while (again) {
     again = false;
     for (const auto& [key, voters] : votes_) {
-      if (key.slot == chosen().next() && is_chosen(key, memberships_.back())) {
+      if (key.slot == chosen().next() && is_chosen(key)) {
         const Entry& entry = entries_.at(key.chain);
         const Chain previous = chosen_.empty() ? Chain(0) : chosen_.back();
         auto proposed = proposed_.find(*entry.value);

@@ -37,7 +37,7 @@ void Leader::hear(const Step& step, NodeId from) {
 
 void Leader::place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m,
                    Slot log_first) {
-  Progress& progress = peers_[peer];
+  Progress& progress = progress_of(peer);
   const History& history = acceptor.history();
   if (progress.incarnation != m.incarnation) {
     progress.adopted = false;
@@ -113,9 +113,23 @@ void Leader::on_sent(const Step& step, Acceptor& acceptor, const Sent& e, Slot l
   }
 }
 
+// One that was no peer when the ballot began may be one now.
+Progress& Leader::progress_of(NodeId peer) {
+  const auto [it, fresh] = peers_.try_emplace(peer);
+  if (fresh) {
+    it->second.lesson = Lesson(ballot_);
+  }
+  return it->second;
+}
+
+void Leader::forget(const Step& step, NodeId peer) {
+  on_link_down(step, peer);
+  peers_.erase(peer);
+}
+
 void Leader::on_link_up(const Step& step, NodeId peer) {
   if (phase_ != Phase::none) {
-    peers_[peer].lesson.stop(step, peer);
+    progress_of(peer).lesson.stop(step, peer);
     step.send_durable(peer, Prepare{ballot_});
   }
 }
@@ -158,7 +172,11 @@ bool Leader::chosen_by_quorums(const Step& step, const History& history, Slot sl
     return true;
   }
   const bool wiped_counts = step.options.planted == PlantedBug::wiped_voter_votes;
-  for (const Membership* membership : history.configurations(history.chosen(), slot)) {
+  std::vector<const Membership*> in_force = history.configurations(history.chosen(), slot);
+  if (step.options.planted == PlantedBug::membership_one_quorum) {
+    in_force.erase(in_force.begin(), in_force.end() - 1);
+  }
+  for (const Membership* membership : in_force) {
     const bool quorum = membership->quorum([&](const Member& member) {
       auto it = peers_.find(member.node);
       return it != peers_.end() && it->second.adopted && it->second.accepted >= slot &&
@@ -191,7 +209,15 @@ void Leader::count(const Step& step, Acceptor& acceptor, Slot log_first) {
       begin_round(step, acceptor);
     }
   }
+  seal_if_due(step, acceptor, log_first);
   readmit_if_due(step, acceptor, log_first);
+}
+
+void Leader::seal_if_due(const Step& step, Acceptor& acceptor, Slot log_first) {
+  if (serving_ && unsealed_ != Slot(0) && acceptor.history().chosen() >= unsealed_) {
+    unsealed_ = Slot(0);
+    propose(step, acceptor, make_entry(EntryKind::readmit, encode(Readmit{})), log_first);
+  }
 }
 
 // A voter that came back with an empty disk votes again once the log says so, and the log says so
@@ -278,10 +304,16 @@ void Leader::send_watermarks(const Step& step, const Acceptor& acceptor) {
 }
 
 bool Leader::has_quorum(const Step& step, const Acceptor& acceptor) const {
-  return acceptor.history().membership().quorum([&](const Member& member) {
-    auto it = peers_.find(member.node);
-    return member.node == self_ || (it != peers_.end() && it->second.heard_ever &&
-                                    step.now - it->second.heard < step.options.election_timeout);
+  const History& history = acceptor.history();
+  const std::vector<const Membership*> in_force =
+      history.configurations(history.chosen(), history.last());
+  return std::all_of(in_force.begin(), in_force.end(), [&](const Membership* membership) {
+    return membership->quorum([&](const Member& member) {
+      auto it = peers_.find(member.node);
+      return member.node == self_ ||
+             (it != peers_.end() &&
+              it->second.heard_within(step.options.election_timeout, step.now));
+    });
   });
 }
 
@@ -290,10 +322,9 @@ NodeId Leader::most_advanced(const Step& step, const Acceptor& acceptor) const {
   Slot accepted;
   const Membership& membership = acceptor.history().membership();
   for (const auto& [peer, progress] : peers_) {
-    const bool heard =
-        progress.heard_ever && step.now - progress.heard < step.options.election_timeout;
-    if (peer != self_ && heard && membership.votes(peer, progress.incarnation) &&
-        progress.adopted && (best == NodeId() || progress.accepted > accepted)) {
+    if (peer != self_ && progress.heard_within(step.options.election_timeout, step.now) &&
+        membership.votes(peer, progress.incarnation) && progress.adopted &&
+        (best == NodeId() || progress.accepted > accepted)) {
       best = peer;
       accepted = progress.accepted;
     }
@@ -379,7 +410,7 @@ std::uint64_t Leader::digest() const {
     h = hash_mix(h, hash_mix(progress.lesson.digest(), progress.round));
     h = hash_mix(h, progress.heard_round >= doubt_round_ ? 1 : 0);
   }
-  h = hash_mix(h, hash_mix(history_end_.value(), serving_ ? 1 : 0));
+  h = hash_mix(h, hash_mix(history_end_.value(), (serving_ ? 1U : 0U) + unsealed_.value() * 2));
   return hash_mix(h, reads_asked_.size() * 1000 + reads_waiting_.size());
 }
 

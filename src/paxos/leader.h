@@ -11,6 +11,10 @@
 //                as one in doubt, once all voters have answered a heartbeat that left after its
 //                promise: who stood with a higher ballot, that it may have promised and forgotten,
 //                would have refused. One that was silent for doubt_patience is not asked.
+//             C4 from the slot of a change of members until it is chosen, every slot needs a quorum
+//                of both sets; so does whoever wants to lead with a history that holds it. A chosen
+//                change is followed by an entry of no effect, its seal: with that a quorum of the
+//                new set knows durably that the old set need not be asked any more.
 #pragma once
 
 #include <map>
@@ -35,6 +39,8 @@ struct Progress {
   std::uint64_t heard_round = 0;  // the same, by any incarnation
   Slot next_at_beat;              // next slot to send when the last heartbeat left
   std::uint32_t beats_not_adopted = 0;
+
+  bool heard_within(Duration time, Instant now) const { return heard_ever && now - heard < time; }
 };
 
 class Leader {
@@ -75,6 +81,15 @@ class Leader {
   void hear(const Step& step, NodeId from);
 
   void propose(const Step& step, Acceptor& acceptor, Entry entry, Slot log_first);
+  ChangeVerdict may_change(const Options& options, Instant now, const Acceptor& acceptor,
+                           const Membership& members) const;
+  // Precondition: may_change() says ok.
+  void propose_change(const Step& step, Acceptor& acceptor, const ProposeChange& change,
+                      Slot log_first);
+  // True if this node may not lead any longer, and what made it so is chosen and sealed.
+  bool must_leave(const Acceptor& acceptor) const;
+  // It is no member and its connection ended.
+  void forget(const Step& step, NodeId peer);
   void read(const Step& step, Acceptor& acceptor, std::uint64_t token);
   void heartbeat(const Step& step, const Acceptor& acceptor);
   void send_watermarks(const Step& step, const Acceptor& acceptor);
@@ -109,6 +124,8 @@ class Leader {
   void pump_one(const Step& step, const Acceptor& acceptor, NodeId peer, Slot log_first);
   void count(const Step& step, Acceptor& acceptor, Slot log_first);
   bool chosen_by_quorums(const Step& step, const History& history, Slot slot) const;
+  Progress& progress_of(NodeId peer);
+  void seal_if_due(const Step& step, Acceptor& acceptor, Slot log_first);
   void readmit_if_due(const Step& step, Acceptor& acceptor, Slot log_first);
   void begin_round(const Step& step, const Acceptor& acceptor);
   void try_finish_round(const Step& step, const Acceptor& acceptor);
@@ -124,6 +141,7 @@ class Leader {
   std::optional<Adopt> fetched_;  // all is staged; promises of some membership are still missing
   std::map<NodeId, Progress> peers_;  // self included once it leads
   Slot history_end_;
+  Slot unsealed_;  // of a change of members, until it is chosen; 0: none
   bool serving_ = false;
   std::uint64_t round_ = 0;
   std::uint64_t doubt_round_ = 0;           // the heartbeat since the last doubtful promise

@@ -146,7 +146,10 @@ void Leader::try_elect(const Step& step, Acceptor& acceptor, Slot log_first) {
   if (step.options.planted == PlantedBug::mix_histories) {
     judged.adopted = ballot_;
   }
-  if (!promised_by_quorum(step, acceptor.history().membership(), judged, false)) {
+  // A likely quorum: if its members are others by now, some promise knows that.
+  const History& history = acceptor.history();
+  const Membership& likely = *history.configurations(known_chosen(), history.last()).front();
+  if (!promised_by_quorum(step, likely, judged, false)) {
     return;
   }
   if (best_node == self_) {
@@ -188,7 +191,11 @@ void Leader::drop_donor(const Step& step, Acceptor& acceptor, Slot log_first) {
 void Leader::try_lead(const Step& step, Acceptor& acceptor, const Adopt& adopt,
                       const Position& history, Slot log_first) {
   const bool strictly = step.options.planted != PlantedBug::wiped_voter_votes;
-  for (const Membership& membership : acceptor.staged_configurations(known_chosen(), adopt.keep)) {
+  std::vector<Membership> in_force = acceptor.staged_configurations(known_chosen(), adopt.keep);
+  if (step.options.planted == PlantedBug::membership_one_quorum) {
+    in_force.resize(1);
+  }
+  for (const Membership& membership : in_force) {
     if (!promised_by_quorum(step, membership, history, strictly)) {
       return;
     }
@@ -200,6 +207,9 @@ void Leader::lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot
   phase_ = Phase::leading;
   history_end_ = adopt.last;
   acceptor.adopt_own(step, adopt);
+  for (const Change& change : acceptor.history().changes()) {
+    unsealed_ = change.kind == EntryKind::membership ? change.slot : unsealed_;
+  }
   acceptor.choose(step, known_chosen());
   Progress& own = peers_[self_];
   own.incarnation = promises_[self_].incarnation;
@@ -215,8 +225,9 @@ void Leader::lead(const Step& step, Acceptor& acceptor, const Adopt& adopt, Slot
   }
   for (const auto& [peer, promise] : std::map<NodeId, Promise>(promises_)) {
     if (peer != self_) {
-      peers_[peer].heard_ever = true;
-      peers_[peer].heard = step.now;
+      Progress& progress = progress_of(peer);
+      progress.heard_ever = true;
+      progress.heard = step.now;
       place(step, acceptor, peer, promise, log_first);
     }
   }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "base/checksum.h"
 #include "paxos/fields.h"
@@ -42,19 +44,40 @@ void Machine::step(const Event& event, Effects& effects) {
     outbox_.local().pop_front();
     hear(step, options_.self, message);
   }
+  if (leading_.leads() && leading_.must_leave(acceptor_)) {
+    leading_.send_watermarks(step, acceptor_);
+    give_up(step, "is no voter any more", leading_.most_advanced(step, acceptor_));
+  }
+  announce_peers(step);
   announce_role(step);
   set_alarm(step);
 }
 
 // ---- who is who
 
+// By the log, or by a change that it holds and that is not chosen yet.
+bool Machine::is_member(NodeId node) const {
+  const History& history = acceptor_.history();
+  return history.membership().find(node) != nullptr ||
+         std::any_of(history.changes().begin(), history.changes().end(),
+                     [&](const Change& change) { return change.membership.find(node) != nullptr; });
+}
+
+// The configuration file founds; once a change said who is where, it counts no more.
 std::vector<NodeId> Machine::peers() const {
-  std::vector<NodeId> nodes;
-  for (const Member& member : options_.configured) {
-    nodes.push_back(member.node);
+  std::vector<NodeId> nodes(linked_.begin(), linked_.end());
+  const auto add = [&](const std::vector<Member>& members) {
+    for (const Member& member : members) {
+      nodes.push_back(member.node);
+    }
+  };
+  const History& history = acceptor_.history();
+  if (!history.membership().names_addresses()) {
+    add(options_.configured);
   }
-  for (const Member& member : acceptor_.history().membership().members()) {
-    nodes.push_back(member.node);
+  add(history.membership().members());
+  for (const Change& change : history.changes()) {
+    add(change.membership.members());
   }
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
@@ -65,7 +88,7 @@ std::vector<NodeId> Machine::peers() const {
 bool Machine::is_peer(NodeId node) const {
   const auto same = [&](const Member& member) { return member.node == node; };
   return std::any_of(options_.configured.begin(), options_.configured.end(), same) ||
-         acceptor_.history().membership().find(node) != nullptr;
+         is_member(node) || linked_.count(node) != 0;
 }
 
 // Among the voters, without the one that was followed: the first one waits for nobody.
@@ -80,14 +103,17 @@ std::uint64_t Machine::rank() const {
 
 bool Machine::may_stand() const {
   const History& history = acceptor_.history();
-  const Membership& newest =
-      history.changes().empty() ? history.membership() : history.changes().back().membership;
-  if (newest.votes(options_.self, founding_.identity().incarnation)) {
-    return founding_.founded();
-  }
-  // After a power cut all may be in doubt: one of them must ask.
-  const Member* self = newest.find(options_.self);
-  return founding_.founded() && founding_.identity().in_doubt && self != nullptr && !self->observer;
+  const auto may_by = [&](const Membership& membership) {
+    // After a power cut all may be in doubt: one of them must ask.
+    const Member* self = membership.find(options_.self);
+    return membership.votes(options_.self, founding_.identity().incarnation) ||
+           (founding_.identity().in_doubt && self != nullptr && !self->observer);
+  };
+  // Whoever leaves by a change that is not known as chosen may have to finish it.
+  return founding_.founded() &&
+         (may_by(history.membership()) ||
+          std::any_of(history.changes().begin(), history.changes().end(),
+                      [&](const Change& change) { return may_by(change.membership); }));
 }
 
 Role Machine::role() const {
@@ -113,6 +139,10 @@ NodeId Machine::leader() const {
   return taught && !election_.lost(now_, options_) ? election_.followed() : NodeId();
 }
 
+ChangeVerdict Machine::may_change(Instant now, const Membership& members) const {
+  return leading_.may_change(options_, now, acceptor_, members);
+}
+
 bool Machine::can_propose() const { return leading_.can_propose(options_, acceptor_); }
 
 void Machine::announce_role(Step& step) {
@@ -122,6 +152,39 @@ void Machine::announce_role(Step& step) {
     announced_ = now;
     step.effects.push_back(now);
   }
+}
+
+void Machine::announce_peers(Step& step) {
+  const History& history = acceptor_.history();
+  const std::pair<std::uint64_t, std::uint64_t> version(history.version(),
+                                                        acceptor_.staged_changes());
+  if (version == peers_version_) {
+    return;
+  }
+  peers_version_ = version;
+  std::map<NodeId, Member> all;
+  const auto add = [&](const Membership& membership) {
+    for (const Member& member : membership.members()) {
+      all[member.node] = member;
+    }
+  };
+  for (const Membership& membership :
+       acceptor_.staged_configurations(Slot(), acceptor_.staged().keep)) {
+    add(membership);
+  }
+  add(history.membership());
+  for (const Change& change : history.changes()) {
+    add(change.membership);
+  }
+  PeersChanged changed;
+  for (const auto& [node, member] : all) {
+    changed.members.push_back(member);
+  }
+  step.effects.push_back(std::move(changed));
+  if (!is_member(options_.self) && std::exchange(was_member_, false)) {
+    step.warn("is no member of the ensemble any more: stands for no election, and learns only");
+  }
+  was_member_ = was_member_ || history.membership().find(options_.self) != nullptr;
 }
 
 // ---- time
@@ -253,6 +316,7 @@ void Machine::on(Step& step, const Received& e) {
 void Machine::on(Step& step, const Durable& e) { outbox_.durable(e.lsn, step.effects); }
 
 void Machine::on(Step& step, const LinkUp& e) {
+  linked_.insert(e.peer);
   founding_.announce(step, e.peer);
   if (founding_.founded()) {
     leading_.on_link_up(step, e.peer);
@@ -270,6 +334,11 @@ void Machine::on(Step& step, const LinkDown& e) {
   if (e.refused && leading_.phase() == Leader::Phase::none) {
     election_.on_link_down(step, e.peer, rank());
   }
+  linked_.erase(e.peer);
+  const std::vector<NodeId> wanted = peers();
+  if (std::find(wanted.begin(), wanted.end(), e.peer) == wanted.end()) {
+    leading_.forget(step, e.peer);
+  }
 }
 
 void Machine::on(Step& step, const Propose& e) {
@@ -277,6 +346,15 @@ void Machine::on(Step& step, const Propose& e) {
     leading_.propose(step, acceptor_, e.entry, log_first_);
   } else {
     step.effects.push_back(ProposalsLost{acceptor_.history().chosen()});
+  }
+}
+
+void Machine::on(Step& step, const ProposeChange& e) {
+  const ChangeVerdict verdict = leading_.may_change(options_, step.now, acceptor_, e.members);
+  if (verdict == ChangeVerdict::ok) {
+    leading_.propose_change(step, acceptor_, e, log_first_);
+  } else {
+    step.effects.push_back(ChangeRefused{verdict});
   }
 }
 
@@ -310,6 +388,9 @@ std::uint64_t Machine::digest() const {
   h = hash_mix(h, leading_.digest());
   h = hash_mix(h, election_.digest());
   h = hash_mix(h, hash_mix(pupil_.value(), pupil_lesson_.digest()));
+  for (NodeId node : linked_) {
+    h = is_member(node) ? h : hash_mix(h, node.value());
+  }
   return hash_mix(h, log_first_.value());
 }
 

@@ -1,6 +1,8 @@
 // The inside of Core: its parts and who hears what.
 #pragma once
 
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "paxos/acceptor.h"
@@ -24,6 +26,7 @@ class Machine {
   const Leader& leading() const { return leading_; }
   const Founding& founding() const { return founding_; }
   bool can_propose() const;
+  ChangeVerdict may_change(Instant now, const Membership& members) const;
   std::uint64_t digest() const;
   std::optional<std::string> check() const;
 
@@ -35,6 +38,7 @@ class Machine {
   void on(Step& step, const LinkUp& e);
   void on(Step& step, const LinkDown& e);
   void on(Step& step, const Propose& e);
+  void on(Step& step, const ProposeChange& e);
   void on(Step& step, const Read& e);
   void on(Step& step, const TurnEnded& e);
   void on(Step& step, const Sent& e);
@@ -68,6 +72,8 @@ class Machine {
   void on_founded(Step& step);
   void stop_teaching(const Step& step);
   void announce_role(Step& step);
+  void announce_peers(Step& step);
+  bool is_member(NodeId node) const;
   void set_alarm(Step& step);
   Instant next_alarm() const;
   std::vector<NodeId> peers() const;
@@ -89,6 +95,10 @@ class Machine {
   Instant next_beat_;
   Instant alarm_ = Instant::max();
   RoleChanged announced_;
+  std::set<NodeId> linked_;  // whoever among them is no member learns
+  // As of the last PeersChanged.
+  std::pair<std::uint64_t, std::uint64_t> peers_version_;
+  bool was_member_ = false;
 };
 
 }  // namespace synod::paxos

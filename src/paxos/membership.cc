@@ -51,6 +51,11 @@ bool Membership::quorum(const std::function<bool(const Member&)>& has) const {
   return won * 2 > groups.size();
 }
 
+bool Membership::names_addresses() const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return !member.address.empty(); });
+}
+
 Membership Membership::after(const Entry& entry) const {
   Membership changed = *this;
   if (entry.kind == EntryKind::readmit) {
@@ -61,6 +66,12 @@ Membership Membership::after(const Entry& entry) const {
           member.incarnation = readmit.incarnation;
         }
       }
+    }
+  } else if (entry.kind == EntryKind::membership) {
+    Membership whole;
+    ByteView owners;
+    if (decode_change(*entry.value, whole, owners)) {
+      return whole;
     }
   }
   return changed;
@@ -75,6 +86,11 @@ Bytes encode(const Membership& membership) {
     out.u32(member.weight);
     out.u32(member.group);
     out.u8(member.observer ? 1 : 0);
+  }
+  if (membership.names_addresses()) {
+    for (const Member& member : membership.members()) {
+      out.sized(member.address);
+    }
   }
   return out.take();
 }
@@ -95,8 +111,29 @@ bool decode(ByteView bytes, Membership& membership) {
     member.observer = in.u8() != 0;
     members.push_back(member);
   }
+  if (in.ok() && !in.at_end()) {
+    for (Member& member : members) {
+      member.address = Bytes(in.sized());
+    }
+  }
   membership = Membership(std::move(members));
   return in.done() && membership.members().size() == count;
+}
+
+Bytes encode_change(const Membership& membership, ByteView owners) {
+  ByteWriter out;
+  out.sized(encode(membership));
+  return out.take().append(owners);
+}
+
+bool decode_change(ByteView bytes, Membership& membership, ByteView& owners) {
+  ByteReader in(bytes);
+  const ByteView members = in.sized();
+  if (!in.ok() || !decode(members, membership) || membership.empty()) {
+    return false;
+  }
+  owners = bytes.substr(bytes.size() - in.remaining());
+  return true;
 }
 
 std::ostream& operator<<(std::ostream& out, const Membership& membership) {

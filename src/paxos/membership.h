@@ -28,6 +28,8 @@ class Membership {
   // True if the voters for which `has` answers true form a quorum. Never for an empty membership.
   bool quorum(const std::function<bool(const Member&)>& has) const;
   bool empty() const { return members_.empty(); }
+  // True if a change made it, which says where its members are; false if it is the founders'.
+  bool names_addresses() const;
 
   // The membership after an internal entry; unchanged by batches and by what is malformed.
   Membership after(const Entry& entry) const;
@@ -38,8 +40,13 @@ class Membership {
   std::vector<Member> members_;
 };
 
+// Addresses stand behind the members, and only if there are any.
 Bytes encode(const Membership& membership);
 bool decode(ByteView bytes, Membership& membership);
+// Payload of EntryKind::membership: the members, then what only the owner reads.
+Bytes encode_change(const Membership& membership, ByteView owners);
+// False if malformed. `owners` borrows the bytes.
+bool decode_change(ByteView bytes, Membership& membership, ByteView& owners);
 std::ostream& operator<<(std::ostream& out, const Membership& membership);
 
 }  // namespace synod::paxos

@@ -20,6 +20,8 @@ struct Options {
   Incarnation fresh_incarnation;
   ClusterId fresh_cluster;
   RulesVersion rules{1};
+  // Members that announced older ones do not understand a change of members.
+  RulesVersion rules_of_changes{1};
 
   Duration heartbeat_interval = Duration::millis(100);
   // A follower that hears nothing for so long has lost the leader; a leader that hears no quorum

@@ -79,6 +79,8 @@ class Chaos {
       settings.members.push_back(
           Member{.node = NodeId(settings.nodes), .incarnation = {}, .observer = true});
     }
+    settings.spares = planted == PlantedBug::membership_one_quorum || prng_.chance(1, 3) ? 2 : 0;
+    changes_ = settings.spares != 0;
     settings.opening_entry = prng_.chance(1, 2);
     settings.planted = planted;
     settings.chains_kept = prng_.chance(1, 2) ? 3 : 1 << 16;
@@ -105,6 +107,20 @@ class Chaos {
     } else {
       disturb(a, b, dice, wildness);
     }
+  }
+
+  // Any set to any set; most are like the one before.
+  void change(NodeId node) {
+    std::vector<Member> members;
+    const bool far = prng_.chance(1, 3);
+    for (NodeId other : world_.nodes()) {
+      const bool in = world_.judge().membership().find(other) != nullptr;
+      if (far ? prng_.chance(1, 2) : in != prng_.chance(1, 5)) {
+        members.push_back(Member{
+            .node = other, .incarnation = {}, .observer = prng_.chance(1, 8), .address = {}});
+      }
+    }
+    world_.change(node, std::move(members));
   }
 
   void deliver(NodeId a, NodeId b, std::uint64_t wildness) {
@@ -139,6 +155,8 @@ class Chaos {
       wildness == 0 ? world_.reconnect(a, b) : world_.cut(a, b);
     } else if (dice < 985 && a != b) {
       world_.heal(a, b);
+    } else if (dice >= 992 && changes_ && world_.running(a)) {
+      change(a);
     } else if (dice < 990 && world_.running(a) && !world_.applied(a).empty()) {
       world_.trim(a, Slot(world_.applied(a).size()));
     }
@@ -152,11 +170,16 @@ class Chaos {
     }
     const Journal::State& disk = world_.journal(loser_).durable();
     const Member* member = world_.judge().membership().find(loser_);
-    return !disk.doubtful && disk.identity.incarnation == member->incarnation;
+    return member == nullptr ||
+           (!disk.doubtful && disk.identity.incarnation == member->incarnation);
   }
 
   void lose_or_not(NodeId node) {
-    if (world_.judge().membership().find(node)->observer) {
+    const Member* member = world_.judge().membership().find(node);
+    if (changes_ && (member == nullptr || member->observer)) {
+      return;  // it may be a voter of a change under way, and then its loss would count
+    }
+    if (member->observer) {
       if (prng_.chance(1, 3)) {
         world_.wipe(node);
       }
@@ -175,6 +198,7 @@ class Chaos {
   Prng prng_;
   bool wipes_ = false;
   bool reboots_ = false;
+  bool changes_ = false;
   NodeId loser_;
   World world_;
   int values_ = 0;
@@ -210,6 +234,7 @@ TEST_P(Planted, is_found) {
 INSTANTIATE_TEST_SUITE_P(PaxosRandom, Planted,
                          ::testing::Values(PlantedBug::answer_before_flush,
                                            PlantedBug::count_leader_at_send,
+                                           PlantedBug::membership_one_quorum,
                                            PlantedBug::mix_histories,
                                            PlantedBug::rolled_back_voter_votes));
 

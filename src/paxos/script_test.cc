@@ -1,8 +1,9 @@
 // The text scripts of testdata/: one claim each.
 //
 //   cluster [nodes=3] [open=1] [empty=1] [planted=mix_histories] [chains=N] [window=N]
-//           [groups=1,1,2,2,3] [observers=4,5] [patience=60000]
+//           [spares=2] [groups=1,1,2,2,3] [observers=4,5] [patience=60000]
 //   stand n1 | propose n1 value=a,b | read n1 token=7 | hand-over n1
+//   change n1 to=1,4,5 [observers=4] (the members)
 //   flush n1 [count=1] | deliver n1 n2 [count=1] | drop n1 n2
 //   remember n1 | doubt n1 [torn=1] (its last flush is lost, and nothing vouches for it; or torn)
 //   reboot n1 [lost=2] (of a crashed node's machine, which forgets that many flushes)
@@ -12,6 +13,7 @@
 // roles and notes only, unless verbose=1.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "paxos/world_test.h"
@@ -57,6 +59,9 @@ PlantedBug planted_of(const std::string& name) {
   if (name == "rolled_back_voter_votes") {
     return PlantedBug::rolled_back_voter_votes;
   }
+  if (name == "membership_one_quorum") {
+    return PlantedBug::membership_one_quorum;
+  }
   return name == "count_leader_at_send" ? PlantedBug::count_leader_at_send : PlantedBug::none;
 }
 
@@ -93,6 +98,7 @@ class Handler : public script::Handler {
     settings.chains_kept = static_cast<std::size_t>(command.number("chains", 1 << 16));
     settings.doubt_patience = Duration::millis(command.number("patience", 3'600'000));
     settings.in_flight_max = static_cast<std::size_t>(command.number("window", 256));
+    settings.spares = static_cast<std::uint32_t>(command.number("spares", 0));
     std::uint32_t node = 0;
     for (const std::string& group : split(command.text("groups"))) {
       Member member;
@@ -141,6 +147,8 @@ class Handler : public script::Handler {
           return "refused\n";
         }
       }
+    } else if (verb == "change") {
+      change(c, node);
     } else if (verb == "read") {
       w.read(node, static_cast<std::uint64_t>(c.number("token", 1)));
     } else if (verb == "hand-over") {
@@ -169,6 +177,18 @@ class Handler : public script::Handler {
       return "what is '" + verb + "'?\n";
     }
     return "";
+  }
+
+  void change(const Command& c, NodeId node) {
+    std::vector<Member> members;
+    for (const std::string& id : split(c.text("to"))) {
+      const std::vector<std::string> observers = split(c.text("observers"));
+      Member member;
+      member.node = NodeId(static_cast<std::uint32_t>(std::stoul(id)));
+      member.observer = std::count(observers.begin(), observers.end(), id) != 0;
+      members.push_back(member);
+    }
+    world_->change(node, std::move(members));
   }
 
   std::string between(const Command& c, NodeId a, NodeId b) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "paxos/membership.h"
 
 namespace synod::paxos {
 namespace {
@@ -70,6 +71,8 @@ std::ostream& operator<<(std::ostream& out, EntryKind kind) {
 std::ostream& operator<<(std::ostream& out, const Entry& entry) {
   Ballot ballot;
   Readmit readmit;
+  Membership membership;
+  ByteView owners;
   if (entry.value == nullptr) {
     return out << entry.kind << ":in-journal";
   }
@@ -77,7 +80,13 @@ std::ostream& operator<<(std::ostream& out, const Entry& entry) {
     return out << "open:" << ballot;
   }
   if (entry.kind == EntryKind::readmit && decode(*entry.value, readmit)) {
+    if (readmit.node == NodeId()) {
+      return out << "seal";
+    }
     return out << "readmit:" << readmit.node << '/' << readmit.incarnation;
+  }
+  if (entry.kind == EntryKind::membership && decode_change(*entry.value, membership, owners)) {
+    return out << "membership:" << membership;
   }
   if (entry.value->size() <= shown_bytes_max && printable(*entry.value)) {
     return out << *entry.value;
@@ -97,7 +106,10 @@ std::ostream& operator<<(std::ostream& out, const Member& member) {
   if (member.group != 0) {
     out << " group=" << member.group;
   }
-  return member.observer ? out << " observer" : out;
+  if (member.observer) {
+    out << " observer";
+  }
+  return member.address.empty() ? out : out << " at " << member.address;
 }
 
 }  // namespace synod::paxos

@@ -42,7 +42,7 @@ enum class EntryKind : std::uint8_t {
   batch = 0,       // client requests; opaque here
   open = 1,        // a leader's first entry: payload is its ballot. Opens a zxid_epoch at apply
   readmit = 2,     // Readmit below: a wiped voter may vote again
-  membership = 3,  // reserved: a whole new Membership
+  membership = 3,  // a whole new Membership, and what it means to the owner: decode_change()
 };
 
 struct Entry {
@@ -67,11 +67,13 @@ struct Member {
   std::uint32_t weight = 1;
   std::uint32_t group = 0;  // zoo.cfg's group.N; all 0 without groups
   bool observer = false;
+  // How the owner reaches it, in the owner's words. Empty for founders: their files say it.
+  std::string address{};
 
   friend bool operator==(const Member&, const Member&) = default;
 };
 
-// Payload of EntryKind::readmit.
+// Payload of EntryKind::readmit. Of node 0: nobody; a leader seals a change of members with it.
 struct Readmit {
   NodeId node;
   Incarnation incarnation;

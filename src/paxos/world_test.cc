@@ -49,6 +49,9 @@ World::World(const Settings& settings) : settings_(settings) {
     member.incarnation = Incarnation(member.node.value() * 100 + 1);
   }
   judge_ = Judge(Membership(members));
+  for (std::uint32_t i = 0; i < settings.spares; ++i) {
+    nodes_.push_back(NodeId(nodes_.back().value() + 1));
+  }
   trace(false);
   for (NodeId node : nodes_) {
     Node& n = at(node);
@@ -102,8 +105,9 @@ void World::step(NodeId node, const Event& event) {
 }
 
 void World::say(NodeId node, const Effect& effect) {
-  const bool quiet =
-      std::holds_alternative<WakeAt>(effect) || std::holds_alternative<StopSending>(effect);
+  const bool quiet = std::holds_alternative<WakeAt>(effect) ||
+                     std::holds_alternative<StopSending>(effect) ||
+                     std::holds_alternative<PeersChanged>(effect);
   if (!tracing_ || quiet) {
     return;
   }
@@ -175,6 +179,13 @@ bool World::propose(NodeId node, const std::string& value) {
   judge_.on_proposed(entry, core(node).chain());
   step(node, Propose{now_, entry});
   return true;
+}
+
+void World::change(NodeId node, std::vector<Member> members) {
+  for (Member& member : members) {
+    member.address = "n" + std::to_string(member.node.value());
+  }
+  step(node, ProposeChange{now_, Membership(std::move(members)), "owner's"});
 }
 
 void World::read(NodeId node, std::uint64_t token) { step(node, Read{now_, token}); }

@@ -124,7 +124,8 @@ class Judge {
 
   void judge();
   void vouch();
-  bool is_chosen(const Key& key, const Membership& membership) const;
+  std::vector<Membership> needed(const Key& key) const;
+  bool is_chosen(const Key& key) const;
 
   std::map<Key, std::set<Vote>> votes_;
   std::map<NodeId, Ballot> promised_;
@@ -146,6 +147,7 @@ class World {
     bool founded = true;  // else every disk is empty
     PlantedBug planted = PlantedBug::none;
     std::vector<Member> members;  // instead of `nodes`
+    std::uint32_t spares = 0;     // more nodes, which are no members: they learn
     std::size_t chains_kept = 1 << 16;
     std::size_t in_flight_max = 256;
     Duration doubt_patience = Duration::seconds(3600);
@@ -165,6 +167,8 @@ class World {
 
   void stand(NodeId node);
   bool propose(NodeId node, const std::string& value);
+  // A change of members; incarnations are the core's matter.
+  void change(NodeId node, std::vector<Member> members);
   void read(NodeId node, std::uint64_t token);
   void hand_over(NodeId node);
   bool flush(NodeId node, std::size_t count = SIZE_MAX);

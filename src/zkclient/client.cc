@@ -143,6 +143,17 @@ void Client::set_data(const std::string& path, Bytes data, std::int32_t version,
        })});
 }
 
+void Client::reconfig(std::string joining, std::string leaving, std::string new_members,
+                      std::int64_t from, Done<Data> done) {
+  session_->submit({OpCode::reconfig,
+                    zkwire::ReconfigRequest{std::move(joining), std::move(leaving),
+                                            std::move(new_members), from},
+                    answering<Data, Session>(std::move(done), [](const zkwire::Reply& reply) {
+                      const auto& got = as<zkwire::DataReply>(reply);
+                      return Data{got.data.value_or(""), got.stat};
+                    })});
+}
+
 void Client::exists(const std::string& path, Watch watch, Done<std::optional<zkwire::Stat>> done) {
   const std::string full = with_chroot(session_->chroot(), path);
   const bool watched = watch != nullptr;

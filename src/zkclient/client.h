@@ -146,6 +146,10 @@ class Client {
   void sync(const std::string& path, Done<void> done);
   // All or nothing. A failed multi is a Failure with the code and the index of the part.
   void multi(std::vector<zkwire::MultiPart> parts, Done<std::vector<zkwire::MultiResult>> done);
+  // Changes the members of the ensemble: some (joining, leaving), or all (new_members). `from` is
+  // the version it is for, -1: any. Answers with the new text of /zookeeper/config.
+  void reconfig(std::string joining, std::string leaving, std::string new_members,
+                std::int64_t from, Done<Data> done);
   // Kept and sent again to every later server.
   void add_auth(Auth auth, Done<void> done);
   // Ends the session and its ephemeral nodes; State::closed follows the answer.

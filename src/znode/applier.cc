@@ -1,5 +1,7 @@
 #include "znode/applier.h"
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 
 namespace synod::znode {
@@ -97,6 +99,10 @@ void Applier::perform() {
     outcome.code = this->write(*write);
   } else if (const auto* fail = std::get_if<FailWrite>(&command_.request)) {
     outcome.code = fail->code;
+  } else if (const auto* config = std::get_if<ConfigWrite>(&command_.request)) {
+    write_config(*config);
+  } else if (std::holds_alternative<Reconfigure>(command_.request)) {
+    outcome.code = Code::unimplemented;  // no leader of ours writes it into a batch
   } else {
     end_session(SessionEffect::Kind::closed);
   }
@@ -195,6 +201,22 @@ void Applier::delete_container(const DeleteContainer& request) {
   }
   take_zxid();
   remove_node(request.path);
+}
+
+// The leader has checked who may, and that the node is there, against this very state.
+void Applier::write_config(const ConfigWrite& write) {
+  const std::string text =
+      fmt::format("{}version={:x}", write.text, static_cast<std::uint64_t>(zxid_));
+  state_.settings_["config"] = text;
+  state_.tree_.set_data(config_path, text);
+  state_.tree_.edit(config_path, [this](Node& n) {
+    n.version = -1;
+    n.mzxid = zxid_;
+    n.mtime = header_.time.millis;
+  });
+  const Node* node = state_.tree_.find(config_path);
+  trigger(zkwire::EventType::node_data_changed, config_path, state_.tree_.acl_of(*node));
+  effects_.outcome.reply = zkwire::DataReply{text, node->stat()};
 }
 
 void Applier::update_settings(const UpdateSettings& request) {

@@ -33,6 +33,7 @@ class Applier {
   void expire_session(const ExpireSession& request);
   void delete_container(const DeleteContainer& request);
   void update_settings(const UpdateSettings& request);
+  void write_config(const ConfigWrite& write);
   void open_epoch();
   void end_session(SessionEffect::Kind kind);
   void take_zxid();

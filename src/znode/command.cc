@@ -20,6 +20,8 @@ enum class Tag : std::uint8_t {
   delete_container = 7,
   open_epoch = 8,
   update_settings = 9,
+  reconfigure = 10,
+  config_write = 11,
 };
 
 constexpr std::uint8_t batch_format = 1;
@@ -70,6 +72,14 @@ struct RequestWriter {
       out.sized(key);
       out.sized(value);
     }
+  }
+  void operator()(const Reconfigure& r) const {
+    put_tag(out, Tag::reconfigure);
+    out.sized(zkwire::encode_request_body(zkwire::OpCode::reconfig, r.request));
+  }
+  void operator()(const ConfigWrite& r) const {
+    put_tag(out, Tag::config_write);
+    out.sized(r.text);
   }
 };
 
@@ -128,6 +138,16 @@ UpdateSettings read_update_settings(ByteReader& in) {
   return r;
 }
 
+CommandRequest read_reconfigure(ByteReader& in) {
+  Result<zkwire::Request> request =
+      zkwire::decode_request_body(zkwire::OpCode::reconfig, in.sized());
+  if (!in.ok() || !request.ok()) {
+    in.fail();
+    return NoOp{};
+  }
+  return Reconfigure{std::get<zkwire::ReconfigRequest>(std::move(request).value())};
+}
+
 CommandRequest read_request(ByteReader& in) {
   switch (static_cast<Tag>(in.u8())) {
     case Tag::no_op: return NoOp{};
@@ -140,16 +160,18 @@ CommandRequest read_request(ByteReader& in) {
     case Tag::delete_container: return DeleteContainer{std::string(in.sized())};
     case Tag::open_epoch: return OpenEpoch{};
     case Tag::update_settings: return read_update_settings(in);
+    case Tag::reconfigure: return read_reconfigure(in);
+    case Tag::config_write: return ConfigWrite{std::string(in.sized())};
   }
   in.fail();
   return NoOp{};
 }
 
 const char* name_of(const CommandRequest& request) {
-  static constexpr const char* names[] = {"noOp",          "write",           "fail",
-                                          "closeSession",  "createSession",   "attachSession",
-                                          "expireSession", "deleteContainer", "openEpoch",
-                                          "updateSettings"};
+  static constexpr const char* names[] = {"noOp",           "write",           "fail",
+                                          "closeSession",   "createSession",   "attachSession",
+                                          "expireSession",  "deleteContainer", "openEpoch",
+                                          "updateSettings", "reconfig",        "config"};
   static_assert(std::size(names) == std::variant_size_v<CommandRequest>);
   return names[request.index()];
 }
@@ -179,12 +201,24 @@ Switches Switches::from_bits(std::uint32_t bits) {
 bool is_sequenced(const CommandRequest& request) {
   return std::holds_alternative<ClientWrite>(request) ||
          std::holds_alternative<FailWrite>(request) ||
-         std::holds_alternative<CloseSession>(request);
+         std::holds_alternative<CloseSession>(request) ||
+         std::holds_alternative<Reconfigure>(request) ||
+         std::holds_alternative<ConfigWrite>(request);
 }
 
 bool is_leaders_own(const CommandRequest& request) {
   return !is_sequenced(request) && !std::holds_alternative<CreateSession>(request) &&
          !std::holds_alternative<AttachSession>(request);
+}
+
+bool is_reconfigure(ByteView command) {
+  ByteReader in(command);
+  (void)in.raw(command_size_min - 2 - 1);
+  for (std::uint16_t n = in.u16(); n > 0 && in.ok(); --n) {
+    (void)in.sized();
+    (void)in.sized();
+  }
+  return in.u8() == static_cast<std::uint8_t>(Tag::reconfigure) && in.ok();
 }
 
 Bytes encode_command(const Command& command) {

@@ -28,7 +28,9 @@
 namespace synod::znode {
 
 // The newest rules this build can evaluate; announced to peers.
-inline constexpr RulesVersion rules_version_max{1};
+inline constexpr RulesVersion rules_version_max{2};
+// The first ones that know changes of members.
+inline constexpr RulesVersion rules_version_of_changes{2};
 
 // Settings of the leader that change what a command does. Frozen bit numbers in the batch header.
 struct Switches {
@@ -121,13 +123,27 @@ struct UpdateSettings {
   friend bool operator==(const UpdateSettings&, const UpdateSettings&) = default;
 };
 
+// A client's reconfig, on its way to the leader. Never in a batch: the leader puts a FailWrite
+// there, or a ConfigWrite into the entry that changes the members.
+struct Reconfigure {
+  zkwire::ReconfigRequest request;
+  friend bool operator==(const Reconfigure&, const Reconfigure&) = default;
+};
+
+// What the client's reconfig comes to, once the leader has judged it: the new text of
+// /zookeeper/config, whose last line (the version) is this write's zxid.
+struct ConfigWrite {
+  std::string text;
+  friend bool operator==(const ConfigWrite&, const ConfigWrite&) = default;
+};
+
 struct NoOp {
   friend bool operator==(const NoOp&, const NoOp&) = default;
 };
 
-using CommandRequest =
-    std::variant<NoOp, ClientWrite, FailWrite, CloseSession, CreateSession, AttachSession,
-                 ExpireSession, DeleteContainer, OpenEpoch, UpdateSettings>;
+using CommandRequest = std::variant<NoOp, ClientWrite, FailWrite, CloseSession, CreateSession,
+                                    AttachSession, ExpireSession, DeleteContainer, OpenEpoch,
+                                    UpdateSettings, Reconfigure, ConfigWrite>;
 
 struct Command {
   SessionId session;
@@ -140,7 +156,8 @@ struct Command {
   friend bool operator==(const Command&, const Command&) = default;
 };
 
-// True for the requests that carry a sequence (ClientWrite, FailWrite, CloseSession).
+// True for the requests that carry a sequence (ClientWrite, FailWrite, CloseSession, Reconfigure,
+// ConfigWrite).
 bool is_sequenced(const CommandRequest& request);
 // True for the requests that only the leader may put into the log.
 bool is_leaders_own(const CommandRequest& request);
@@ -151,6 +168,9 @@ struct Batch {
 
   friend bool operator==(const Batch&, const Batch&) = default;
 };
+
+// True if the encoded command is a Reconfigure. Looks at no more than that takes.
+bool is_reconfigure(ByteView command);
 
 Bytes encode_command(const Command& command);
 Result<Command> decode_command(ByteView bytes);

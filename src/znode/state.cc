@@ -64,6 +64,21 @@ Effects State::apply(const BatchHeader& header, const Command& command) {
   return Applier(*this, header, command).run();
 }
 
+bool State::is_next(const Command& command) const {
+  const Session* session = find_session(command.session);
+  return session != nullptr && session->generation == command.generation &&
+         session->next_sequence == command.sequence;
+}
+
+zkwire::Code State::may_write_config(const Command& command, const Switches& switches) const {
+  const Node* node = tree_.find("/zookeeper/config");
+  if (node == nullptr) {
+    return zkwire::Code::no_node;
+  }
+  const bool may = permits(*tree_.acl_of(*node), zkwire::perm::write, command.identities, switches);
+  return may ? zkwire::Code::ok : zkwire::Code::no_auth;
+}
+
 const Session* State::find_session(SessionId id) const {
   const auto found = sessions_.find(id);
   return found == sessions_.end() ? nullptr : &found->second;

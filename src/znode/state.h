@@ -141,6 +141,12 @@ class State {
   // --- writing
   Effects apply(const BatchHeader& header, const Command& command);
 
+  // True if the command is the next one of its session: a repeat, a gap and one of an older
+  // generation are not.
+  bool is_next(const Command& command) const;
+  // Whether the command's client may write /zookeeper/config: ok, no_node or no_auth.
+  zkwire::Code may_write_config(const Command& command, const Switches& switches) const;
+
   // --- reading
   Zxid last_zxid() const { return last_zxid_; }
   const Tree& tree() const { return tree_; }

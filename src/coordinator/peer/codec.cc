@@ -33,6 +33,8 @@ enum class FrameType : std::uint8_t {
   digests_said = 15,
   consensus = 16,
   snapshot_from = 64,
+  introduction = 65,
+  change_ask = 66,
 };
 
 template <typename M, typename F>
@@ -158,6 +160,10 @@ void own_fields(M& m, F&& f) {
     f(m.slot), f(m.digest);
   } else if constexpr (std::is_same_v<T, DigestsSaid>) {
     f(m.version), f(m.digests);
+  } else if constexpr (std::is_same_v<T, Introduction>) {
+    f(m.address);
+  } else if constexpr (std::is_same_v<T, ChangeAsk>) {
+    f(m.command);
   } else if constexpr (std::is_same_v<T, Hello>) {
     f(m.from), f(m.to), f(m.cluster), f(m.incarnation), f(m.rules), f(m.refusal);
   } else {
@@ -198,6 +204,10 @@ constexpr FrameType type_of() {
     return FrameType::digests_said;
   } else if constexpr (std::is_same_v<M, SnapshotFrom>) {
     return FrameType::snapshot_from;
+  } else if constexpr (std::is_same_v<M, Introduction>) {
+    return FrameType::introduction;
+  } else if constexpr (std::is_same_v<M, ChangeAsk>) {
+    return FrameType::change_ask;
   } else {
     static_assert(std::is_same_v<M, SnapshotEnd>);
     return FrameType::snapshot_end;
@@ -272,6 +282,9 @@ Result<Frame> decode_consensus(ByteReader& in, std::size_t index) {
 }  // namespace
 
 std::uint16_t format_of(const PeerMessage& message) {
+  if (std::holds_alternative<Introduction>(message) || std::holds_alternative<ChangeAsk>(message)) {
+    return format_of_changes;
+  }
   const bool second =
       std::holds_alternative<DigestsSaid>(message) || std::holds_alternative<SnapshotFrom>(message);
   return second ? 2 : 1;
@@ -308,6 +321,8 @@ Result<Frame> decode_payload(ByteView payload) {
     case FrameType::repair_give: return decode_own<RepairGive>(in);
     case FrameType::digests_said: return decode_own<DigestsSaid>(in);
     case FrameType::snapshot_from: return decode_own<SnapshotFrom>(in);
+    case FrameType::introduction: return decode_own<Introduction>(in);
+    case FrameType::change_ask: return decode_own<ChangeAsk>(in);
     case FrameType::consensus: break;
   }
   constexpr auto first = static_cast<std::uint8_t>(FrameType::consensus);

@@ -86,13 +86,32 @@ class Links::Incoming final : public ports::StreamHandler {
 Links::Links(ports::Lane& lane, ports::Network& network, LinksOptions options, LinksEvents events)
     : lane_(lane), network_(network), options_(std::move(options)), events_(std::move(events)) {
   listen();
-  for (const auto& [node, endpoint] : options_.others) {
-    OutgoingOwner owner;
-    owner.hello = [this, to = node] { return hello_to(to); };
-    owner.on_up = [this, to = node] { events_.on_up(to); };
-    owner.on_down = [this, to = node](bool refused) { events_.on_down(to, refused); };
-    outgoing_.emplace(node, std::make_unique<Outgoing>(lane_, network_, options_, node, endpoint,
-                                                       std::move(owner)));
+  connect(options_.others);
+}
+
+void Links::dial(NodeId node, const ports::HostPort& endpoint) {
+  OutgoingOwner owner;
+  owner.hello = [this, to = node] { return hello_to(to); };
+  owner.on_up = [this, to = node] { events_.on_up(to); };
+  owner.on_down = [this, to = node](bool refused) { events_.on_down(to, refused); };
+  outgoing_.emplace(node, std::make_unique<Outgoing>(lane_, network_, options_, node, endpoint,
+                                                     std::move(owner)));
+}
+
+void Links::connect(const std::map<NodeId, ports::HostPort>& others) {
+  for (auto it = outgoing_.begin(); it != outgoing_.end();) {
+    const auto wanted = others.find(it->first);
+    if (wanted != others.end() && wanted->second == others_[it->first]) {
+      ++it;
+      continue;
+    }
+    it = outgoing_.erase(it);
+  }
+  others_ = others;
+  for (const auto& [node, endpoint] : others_) {
+    if (outgoing_.count(node) == 0) {
+      dial(node, endpoint);
+    }
   }
 }
 
@@ -136,7 +155,7 @@ Hello Links::hello_to(NodeId to) const {
 
 std::string Links::refusal(const Hello& hello) const {
   const ClusterId ours = events_.identity().first;
-  if (options_.others.count(hello.from) == 0) {
+  if (others_.count(hello.from) == 0 && !options_.strangers) {
     return "this ensemble has no such server";
   }
   if (hello.to != options_.self) {
@@ -163,13 +182,23 @@ void Links::replace_incoming(Incoming* incoming, NodeId from) {
 // Its stream is calling just now: destroyed on the next turn.
 void Links::forget(Incoming* incoming) {
   lane_.after(Duration(), scope_.wrap([this, incoming] {
+    const NodeId from = incoming->from();
     std::erase_if(incoming_, [&](const auto& one) { return one.get() == incoming; });
+    if (from != NodeId() && std::none_of(incoming_.begin(), incoming_.end(),
+                                         [&](const auto& one) { return one->from() == from; })) {
+      events_.on_silent(from);
+    }
   }));
 }
 
 bool Links::send(NodeId to, const PeerMessage& message) {
   auto it = outgoing_.find(to);
   return it != outgoing_.end() && it->second->send(message);
+}
+
+bool Links::knows_changes(NodeId peer) const {
+  auto it = outgoing_.find(peer);
+  return it != outgoing_.end() && it->second->up() && it->second->format() >= format_of_changes;
 }
 
 bool Links::up(NodeId peer) const {

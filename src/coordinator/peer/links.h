@@ -33,7 +33,10 @@ namespace synod::coordinator::peer {
 struct LinksOptions {
   NodeId self;
   ports::HostPort listen;                    // our own peer port
-  std::map<NodeId, ports::HostPort> others;  // voters and observers
+  std::map<NodeId, ports::HostPort> others;  // to begin with: connect()
+  // Servers that are none of the others may say who they are; the owner decides.
+  bool strangers = false;
+  Bytes introduction;  // of ourselves: where we can be dialled
   RulesVersion rules{1};
   std::uint16_t format = format_newest;  // lowered by tests only
   Duration redial_delay_min = Duration::millis(20);
@@ -50,6 +53,8 @@ struct LinksEvents {
   std::function<void(NodeId)> on_up;
   std::function<void(NodeId, bool refused)> on_down;
   std::function<void(NodeId, PeerMessage)> on_message;
+  std::function<void(NodeId)> on_silent = [](NodeId) {
+  };  // the last connection that it dialled has ended
   // Whom we are, for hellos.
   std::function<std::pair<ClusterId, Incarnation>()> identity;
   std::function<void(const Error&)> on_failed;  // the port cannot be listened on
@@ -62,6 +67,11 @@ class Links {
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
+  // Those to dial from now on; connections to others end, without on_down. Not to be called inside
+  // an event.
+  void connect(const std::map<NodeId, ports::HostPort>& others);
+  // Connected, and it knows Introduction and ChangeAsk.
+  bool knows_changes(NodeId peer) const;
   // False: not connected, the message is lost (on_down told or will tell).
   bool send(NodeId to, const PeerMessage& message);
   bool up(NodeId peer) const;
@@ -78,6 +88,7 @@ class Links {
   Hello hello_to(NodeId to) const;
   void replace_incoming(Incoming* incoming, NodeId from);
   void forget(Incoming* incoming);
+  void dial(NodeId node, const ports::HostPort& endpoint);
 
   ports::Lane& lane_;
   ports::Network& network_;
@@ -85,6 +96,7 @@ class Links {
   LinksEvents events_;
   std::unique_ptr<ports::Listener> listener_;
   std::map<NodeId, std::unique_ptr<Outgoing>> outgoing_;
+  std::map<NodeId, ports::HostPort> others_;
   std::vector<std::unique_ptr<Incoming>> incoming_;
   ports::Scope scope_;
 };

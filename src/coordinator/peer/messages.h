@@ -90,11 +90,23 @@ struct DigestsSaid {
   std::vector<SlotDigest> digests;
 };
 
-using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
-                                 Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken,
-                                 RepairAsk, RepairGive, DigestsSaid, SnapshotFrom>;
+// Where the sender can be dialled, right behind its hello: one that is no member of the receiver's
+// ensemble learns so. `address` as in paxos::Member. Since format 3, as ChangeAsk.
+struct Introduction {
+  Bytes address;
+};
+// To the leader: a client's reconfig, as a command (batch.md).
+struct ChangeAsk {
+  Bytes command;
+};
 
-inline constexpr std::uint16_t format_newest = 2;
+using PeerMessage =
+    std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer, Touched,
+                 SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken, RepairAsk, RepairGive,
+                 DigestsSaid, SnapshotFrom, Introduction, ChangeAsk>;
+
+inline constexpr std::uint16_t format_newest = 3;
+inline constexpr std::uint16_t format_of_changes = 3;
 // Of a frame format that does not know it a message is not sent.
 std::uint16_t format_of(const PeerMessage& message);
 

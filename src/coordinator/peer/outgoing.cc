@@ -126,6 +126,9 @@ void Links::Outgoing::take(const Frame& frame) {
     format_ = hello->format;
     delay_ = options_.redial_delay_min;
     said_.clear();
+    if (format_ >= format_of_changes) {
+      stream_->write(encode_frame(PeerMessage(Introduction{options_.introduction})));
+    }
     lane_.log().info("peer", "connected to node {}", peer_.value());
     owner_.on_up();
   }

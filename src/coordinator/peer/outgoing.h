@@ -24,6 +24,8 @@ class Links::Outgoing final : public ports::StreamHandler {
 
   bool send(const PeerMessage& message);
   bool up() const { return up_; }
+  std::uint16_t format() const { return format_; }  // newest that the other side speaks
+
   std::size_t buffered() const { return stream_ == nullptr ? 0 : stream_->buffered(); }
 
  private:
