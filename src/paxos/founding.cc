@@ -36,7 +36,7 @@ bool may_have_voted(NodeId self, const Recovered& recovered) {
   };
   bool voted =
       recovered.identity.in_doubt || membership.votes(self, recovered.identity.incarnation);
-  bool voter = elects(membership) || !membership.names_addresses();
+  bool voter = elects(membership) || membership.empty();
   for (const RecoveredEntry& entry : recovered.tail) {
     membership = membership.after(entry.entry);
     voted = voted || membership.votes(self, recovered.identity.incarnation);
