@@ -56,6 +56,9 @@ struct FaultOptions {
   std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
   // The whole room goes dark right after an answer to a client, once in so many answers.
   std::uint64_t dark_once_in = 0;
+  // Those that a change of members would keep and those that it would not lose sight of each other
+  // about when it is asked for, once in so many changes.
+  std::uint64_t part_once_in = 0;
   Duration outage_max = Duration::millis(3000);
   // Where the log lies: what `corrupt` aims at.
   std::string corrupted_prefix = "/";
@@ -83,8 +86,13 @@ class Faults {
   void calm();
   // For `depose`: whether this process leads the others now.
   void set_leads(std::function<bool(const SimProcess&)> leads) { leads_ = std::move(leads); }
+  // Whether a voter is missing as this process knows it, so that no other one may lose its disk.
+  void set_lacks(std::function<bool(const SimProcess&)> lacks) { lacks_ = std::move(lacks); }
   // A client was told that what it asked for is done. From outside any turn.
   void answered();
+  // A client asks now that these machines, by their number from 0, be the voters. From outside any
+  // turn.
+  void change_asked(const std::set<std::size_t>& voters);
   // The target's process; nullptr while it is down.
   SimProcess* process(const SimMachine& machine) const;
   // How often each kind struck.
@@ -137,6 +145,7 @@ class Faults {
   void flap();
   void flap_on(const std::string& a, const std::string& b, std::int64_t times);
   void jump_clock();
+  bool one_is_missing() const;
   SimMachine* draw_victim();
 
   // faults_aimed.cc
@@ -151,6 +160,7 @@ class Faults {
   void amnesia();
   void amnesia_strikes(SimMachine& away, SimMachine& wiped);
   void cut_off(SimMachine& machine);
+  void cut_for(Duration span, const SimMachine& a, const SimMachine& b);
   void heal(SimMachine& machine);
   bool counts_strike();
 
@@ -162,6 +172,7 @@ class Faults {
   Start start_;
   Instant until_;
   std::function<bool(const SimProcess&)> leads_;
+  std::function<bool(const SimProcess&)> lacks_;
   bool calm_ = true;
   bool deposing_ = false;
   std::uint64_t strikes_ = 0;

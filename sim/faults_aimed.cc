@@ -229,4 +229,34 @@ void Faults::answered() {
   dark_after_ = world_.now() + longest + Duration::millis(prng_.between(200, 1500));
 }
 
+// The leader keeps sight of the new voters. Sometimes before it has told the others, sometimes
+// before they have heard that it is done.
+void Faults::change_asked(const std::set<std::size_t>& voters) {
+  if (calm_ || options_.part_once_in == 0 || !prng_.chance(1, options_.part_once_in) ||
+      !counts_strike()) {
+    return;
+  }
+  ++counts_["part"];
+  world_.after(draw_span(Duration::millis(30)), [this, voters] {
+    const SimMachine* leading = leader();
+    const Duration span = Duration::millis(prng_.between(500, 3000));
+    for (std::size_t a = 0; !calm_ && a < targets_.size(); ++a) {
+      for (std::size_t b = 0; b < targets_.size(); ++b) {
+        const bool stays = voters.count(a) != 0 || targets_[a] == leading;
+        if (stays && voters.count(b) == 0 && targets_[b] != leading) {
+          cut_for(span, *targets_[a], *targets_[b]);
+        }
+      }
+    }
+  });
+}
+
+void Faults::cut_for(Duration span, const SimMachine& a, const SimMachine& b) {
+  world_.network().cut_both(a.name(), b.name());
+  world_.after(span, [this, &a, &b] {
+    world_.network().heal(a.name(), b.name());
+    world_.network().heal(b.name(), a.name());
+  });
+}
+
 }  // namespace synod::sim

@@ -1,6 +1,8 @@
 // Faults of disks and clocks, and links that come and go.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/faults.h"
 
 namespace synod::sim {
@@ -10,11 +12,18 @@ namespace synod::sim {
 // survived. nullptr if it is another one already.
 SimMachine* Faults::draw_victim() {
   SimMachine& machine = draw_target();
-  if (victim_ != nullptr && victim_ != &machine) {
+  if ((victim_ != nullptr && victim_ != &machine) || one_is_missing()) {
     return nullptr;
   }
   victim_ = &machine;
   return victim_;
+}
+
+bool Faults::one_is_missing() const {
+  return std::any_of(targets_.begin(), targets_.end(), [this](const SimMachine* machine) {
+    const SimProcess* running = process(*machine);
+    return lacks_ && running != nullptr && lacks_(*running);
+  });
 }
 
 void Faults::wipe() {
@@ -32,7 +41,7 @@ void Faults::wipe() {
 }
 
 bool Faults::replace_disk(SimMachine& machine) {
-  if (victim_ != &machine) {
+  if (victim_ != &machine || one_is_missing()) {
     return false;
   }
   wiped_ = true;

@@ -176,6 +176,7 @@ void aim_members(Prng& prng, Parameters& p) {
     p.faults.depose = 30;
     p.drift_ppm_max = 50'000;
   }
+  p.faults.part_once_in = prng.chance(1, 2) ? 2 : 0;
   p.faults.gap_max = Duration::millis(prng.between(200, 2000));
 }
 
@@ -225,7 +226,7 @@ constexpr Aim all_aims[] = {
     {"snapshots", 8, aim_snapshots},
     {"bursts", 4, aim_bursts},
     {"overload", 5, aim_overload},
-    {"members", 12, aim_members},
+    {"members", 16, aim_members},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
     {"constrained_election", 1,

@@ -45,7 +45,7 @@ std::string Reconfigurer::line(std::size_t id, bool observer) const {
 zkwire::ReconfigRequest Reconfigurer::draw() {
   zkwire::ReconfigRequest request;
   const std::size_t servers = options_.peers.size();
-  if (options_.voters_min == 1 && prng_.chance(1, 2)) {
+  if (!options_.whole && options_.voters_min == 1 && prng_.chance(1, 2)) {
     const std::size_t joins = 1 + prng_.below(servers);
     const std::size_t leaves = 1 + prng_.below(servers);
     if (prng_.chance(2, 3)) {
@@ -56,17 +56,22 @@ zkwire::ReconfigRequest Reconfigurer::draw() {
     }
     return request;
   }
-  std::size_t voters = 0;
-  while (voters < options_.voters_min) {
+  std::set<std::size_t> voters;
+  while (voters.size() < options_.voters_min) {
     request.new_members.clear();
-    voters = 0;
+    voters.clear();
     for (std::size_t id = 1; id <= servers; ++id) {
       const bool observes = prng_.chance(1, 8);
       if (prng_.chance(3, 5)) {
         request.new_members += line(id, observes) + "\n";
-        voters += observes ? 0 : 1;
+        if (!observes) {
+          voters.insert(id - 1);
+        }
       }
     }
+  }
+  if (options_.on_ask) {
+    options_.on_ask(std::move(voters));
   }
   return request;
 }

@@ -4,6 +4,8 @@
 // whatever it does.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,9 @@ struct ReconfigurerOptions {
   Duration gap_max = Duration::millis(2000);
   // Where a disk may lose what it had, fewer could lose it for good.
   std::size_t voters_min = 1;
+  bool whole = false;  // never one by one
+  // Told of each whole set of voters, counted from 0, that is asked for. In a turn of the client.
+  std::function<void(std::set<std::size_t>)> on_ask;
 };
 
 class Reconfigurer final : public ClientListener {

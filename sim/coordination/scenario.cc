@@ -134,6 +134,7 @@ class Run {
                                [this, plan](SimProcess& process) { return start_(process, plan); });
         });
     faults_->set_leads(options_.leads);
+    faults_->set_lacks(options_.lacks_voter);
     history_.on_completed = [this](const Operation& operation) {
       if (is_write(operation.op) && operation.header.err == 0) {
         world_.at(world_.here(), [this] { faults_->answered(); });
@@ -214,6 +215,10 @@ class Run {
     const FaultOptions& faults = parameters_.faults;
     const bool loses = faults.wipe + faults.corrupt + faults.lost_writes + faults.amnesia > 0;
     changes.voters_min = loses ? 3 : 1;
+    changes.whole = faults.part_once_in != 0;
+    changes.on_ask = [this](const std::set<std::size_t>& voters) {
+      world_.at(world_.here(), [this, voters] { faults_->change_asked(voters); });
+    };
     changes.gap_max = Duration::millis(world_.prng().between(500, 5000));
     return client_machines_[0]->start("reconfigurer", [changes](SimProcess& process) {
       return std::make_shared<Reconfigurer>(process, changes);

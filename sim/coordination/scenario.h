@@ -37,6 +37,8 @@ struct ScenarioOptions {
   std::function<bool(const SimProcess&)> leads = {};
   // Who is a member, as this server knows it: numbers of servers.
   std::function<std::set<int>(const SimProcess&)> members = {};
+  // Whether a member that votes was never heard of, as this server knows it.
+  std::function<bool(const SimProcess&)> lacks_voter = {};
 };
 
 // What a server of the ensemble is told besides its ports.
@@ -53,7 +55,7 @@ struct ServerPlan {
   int edge_lanes = 0;  // 0: edges on the engine's own Lane
   bool linearizable_reads = false;
   bool small_queues = false;  // and batches: little is too much for it
-  bool reconfig = false;  // members join and leave: by anybody, at any time
+  bool reconfig = false;      // members join and leave: by anybody, at any time
   PlantedBug planted = PlantedBug::none;
 };
 

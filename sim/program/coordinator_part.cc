@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -109,6 +110,16 @@ std::set<int> coordinator_members(const SimProcess& process) {
     }
   }
   return members;
+}
+
+bool coordinator_lacks_voter(const SimProcess& process) {
+  const auto* node = process.program<coordinator::Node>();
+  const coordinator::Engine* engine = node == nullptr ? nullptr : node->engine();
+  return engine != nullptr && std::any_of(engine->members().begin(), engine->members().end(),
+                                          [](const paxos::Member& member) {
+                                            return !member.observer &&
+                                                   member.incarnation == Incarnation();
+                                          });
 }
 
 }  // namespace synod::sim

@@ -17,6 +17,7 @@ bool coordinator_leads(const SimProcess& process);
 
 // The members of its ensemble, as its log says.
 std::set<int> coordinator_members(const SimProcess& process);
+bool coordinator_lacks_voter(const SimProcess& process);
 
 Program start_master(SimProcess& process, const resources::MasterPlan& plan);
 Program start_agent(SimProcess& process, const resources::AgentPlan& plan);

@@ -24,6 +24,7 @@ Verdict run_once(const RunOptions& options) {
   scenario.less = options.less;
   scenario.leads = coordinator_leads;
   scenario.members = coordinator_members;
+  scenario.lacks_voter = coordinator_lacks_voter;
   scenario.trace = options.trace ? &std::cout : nullptr;
   scenario.logs = options.verbose ? &std::cerr : nullptr;
   if (is_resources(options)) {

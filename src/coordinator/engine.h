@@ -101,6 +101,8 @@ class Engine {
 
   // For tests and checkers: nullptr until recovered.
   const paxos::Core* core() const { return core_.has_value() ? &*core_ : nullptr; }
+  // Also those of changes that are not known as chosen.
+  const std::vector<paxos::Member>& members() const { return members_; }
   Slot applied() const { return applier_.applied(); }
 
  private:
@@ -273,8 +275,8 @@ class Engine {
 
   // What gathered for the leader, here or there.
   FairQueue queue_;
-  std::deque<Bytes> taken_;   // of queue_, and not proposed: its first is a reconfig, or it is empty
-  bool queue_waits_ = false;  // for everything before it to be applied
+  std::deque<Bytes> taken_;  // of queue_, and not proposed: its first is a reconfig, or it is empty
+  bool queue_waits_ = false;                       // for everything before it to be applied
   Instant queued_at_;                              // the first of queue_
   std::deque<std::pair<Slot, Instant>> proposed_;  // by us, not known as chosen
   StageLatencies stages_;

@@ -175,8 +175,7 @@ std::vector<Bytes> Engine::take_gathered(std::size_t commands_max, std::size_t b
 }
 
 void Engine::propose_gathered() {
-  while (gathered() && core_->can_propose() &&
-         unflushed_.size() < options_.batches_unflushed_max &&
+  while (gathered() && core_->can_propose() && unflushed_.size() < options_.batches_unflushed_max &&
          unapplied_bytes_ < options_.unapplied_bytes_max) {
     const std::vector<Bytes> commands =
         take_gathered(options_.batch_commands_max, options_.batch_size_bytes);
