@@ -20,9 +20,9 @@ ANSWER_SECONDS_MAX = 30.0
 RETRY = {'max_tries': -1, 'delay': 0.02, 'backoff': 1, 'max_jitter': 0.02}
 
 
-def connect(servers, timeout=10.0, **options):
+def connect(servers, timeout=10.0, patience=40, **options):
     client = KazooClient(hosts=','.join(s.client for s in servers), timeout=timeout, connection_retry=dict(RETRY), **options)
-    client.start(timeout=40)
+    client.start(timeout=patience)
     return client
 
 

@@ -12,7 +12,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 
 
 class Server:
-    def __init__(self, synod, directory, base, number, size, tick_ms=500, snapshots=40, more=''):
+    def __init__(self, synod, directory, base, number, size, tick_ms=500, snapshots=40, more='', observers=()):
         self.synod, self.number = synod, number
         self.directory = os.path.join(directory, f's{number}')
         os.makedirs(self.directory)
@@ -23,7 +23,10 @@ class Server:
             f.write(f'tickTime={tick_ms}\nsnapCount={snapshots}\ndataDir={self.directory}\nclientPortAddress=127.0.0.1\n'
                     f'clientPort={base + number}\nmyid={number}\n4lw.commands.whitelist=*\n{more}')
             for n in range(1, size + 1):
-                f.write(f'server.{n}=127.0.0.1:{base + 10 + n}:{base + 20 + n}\n')
+                role = ':observer' if n in observers else ''
+                f.write(f'server.{n}=127.0.0.1:{base + 10 + n}:{base + 20 + n}{role}\n')
+            if number in observers:
+                f.write('peerType=observer\n')
         self.write_id()
         self.process = None
         self.environment = {}  # beside what the test has
