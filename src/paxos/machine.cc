@@ -278,7 +278,11 @@ void Machine::give_up(Step& step, const char* why, NodeId successor) {
   for (NodeId peer : peers()) {
     step.send(peer, StepDown{ballot, successor});
   }
-  election_.postpone(step, rank());
+  if (successor != NodeId()) {
+    election_.follow(step, successor);  // nobody else is helped to stand before it is lost, too
+  } else {
+    election_.postpone(step, rank());
+  }
 }
 
 void Machine::stop_teaching(const Step& step) {

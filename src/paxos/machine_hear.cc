@@ -166,6 +166,11 @@ void Machine::hear(Step& step, NodeId from, const StepDown& m) {
   if (m.ballot != acceptor_.promised() || from != m.ballot.node || from == options_.self) {
     return;
   }
+  if (m.successor != options_.self && is_peer(m.successor)) {
+    // It is waited for as if it led: who stands beside it costs both of them a round.
+    election_.follow(step, m.successor);
+    return;
+  }
   const bool chosen_heir = m.successor == options_.self && may_stand();
   election_.lose(step, rank());
   if (chosen_heir && leading_.phase() == Leader::Phase::none) {
