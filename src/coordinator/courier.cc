@@ -1,5 +1,6 @@
 #include "coordinator/courier.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/journal_records.h"
@@ -7,11 +8,13 @@
 namespace synod::coordinator {
 namespace {
 
-constexpr std::size_t sent_log_size_bytes = 1 << 20;
+// A piece is a turn's work on the way: what is written meanwhile waits for no more than that.
+constexpr std::size_t sent_log_size_bytes = 256 << 10;
 constexpr std::size_t snapshot_part_size_bytes = 256 << 10;
 // A link that holds more is given time.
 constexpr std::size_t unsent_bytes_high = 4 << 20;
 constexpr Duration wait_for_link = Duration::millis(5);
+constexpr Duration late_max = Duration::millis(20);
 // One that sends a snapshot and says nothing for so long has given up.
 constexpr Duration silent_sender = Duration::seconds(3);
 
@@ -38,12 +41,14 @@ void Courier::begin(NodeId to, Job job) {
 
 void Courier::stop(NodeId to) { jobs_.erase(to); }
 
-// Asks for the next piece, when the link has room.
+// Asks for the next piece, when the link has room and it is time.
 void Courier::read_on(NodeId to) {
   Job& job = jobs_.at(to);
   job.ticket = ++last_ticket_;
-  if (owner_.buffered(to) > unsent_bytes_high) {
-    lane_.after(wait_for_link, scope_.wrap([this, to, ticket = job.ticket] {
+  const bool full = owner_.buffered(to) > unsent_bytes_high;
+  const Duration wait = std::max(next_piece_ - lane_.now(), full ? wait_for_link : Duration());
+  if (wait > Duration()) {
+    lane_.after(wait, scope_.wrap([this, to, ticket = job.ticket] {
       auto it = jobs_.find(to);
       if (it != jobs_.end() && it->second.ticket == ticket) {
         read_on(to);
@@ -55,6 +60,11 @@ void Courier::read_on(NodeId to) {
   } else {
     owner_.journal(ReadLog{job.ticket, job.log.first, job.log.last, sent_log_size_bytes});
   }
+}
+
+void Courier::sent_piece(std::size_t size_bytes) {
+  // What was lost by waiting for the journal is made up for, up to a point.
+  next_piece_ = std::max(next_piece_, lane_.now() - late_max) + owner_.time_of(size_bytes);
 }
 
 Courier::Job* Courier::find(std::uint64_t ticket, NodeId& to) {
@@ -97,7 +107,9 @@ bool Courier::on(const LogRead& report) {
     return true;
   }
   std::vector<paxos::Entry> entries;
+  std::size_t size_bytes = 0;
   for (const storage::SlotValue& slot : report.slots) {
+    size_bytes += slot.bytes.size();
     Result<paxos::RecoveredEntry> entry = to_paxos(slot);
     if (!entry.ok()) {
       finish(to, false);
@@ -112,6 +124,7 @@ bool Courier::on(const LogRead& report) {
   if (log.stage) {
     message = paxos::Stage{log.ballot, log.keep, log.first, before, log.chosen, entries};
   }
+  sent_piece(size_bytes);
   if (!owner_.send(to, message)) {
     finish(to, false);
   } else if (last >= log.last) {
@@ -157,6 +170,7 @@ bool Courier::on(const SnapshotFileRead& report) {
     return true;
   }
   job->offset += report.bytes.size();
+  sent_piece(report.bytes.size());
   read_on(to);
   return true;
 }

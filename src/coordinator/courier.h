@@ -1,6 +1,6 @@
 // Carries what only the journal has to other coordinators: stretches of the log and snapshots; and
 // takes snapshots from them. The core decides what goes where (SendLog, SendSnapshot), the courier
-// reads, sends no faster than the link takes it, and reports.
+// reads, sends no faster than the link takes it and the pace beside writes allows, and reports.
 //
 // A snapshot that broke off goes on where it was, also with another sender: the files of one slot
 // are the same on all. What was received is forgotten when the process ends.
@@ -30,6 +30,8 @@ struct CourierOwner {
   std::function<void(paxos::Event)> core;
   // Slots that a peer needs went bad in the own log.
   std::function<void()> unreadable;
+  // The time that a piece of so many bytes has: what is sent to all waits for it (pace.h).
+  std::function<Duration(std::size_t)> time_of;
 };
 
 class Courier {
@@ -80,6 +82,7 @@ class Courier {
   bool stage(const Receipt& receipt, const SnapshotReceived& report);
   void begin(NodeId to, Job job);
   void read_on(NodeId to);
+  void sent_piece(std::size_t size_bytes);
   void finish(NodeId to, bool complete);
   Job* find(std::uint64_t ticket, NodeId& to);
 
@@ -88,6 +91,7 @@ class Courier {
   std::map<NodeId, Job> jobs_;
   std::optional<Receipt> receipt_;
   std::uint64_t last_ticket_ = 0;
+  Instant next_piece_;  // not before
   ports::Scope scope_;
 };
 

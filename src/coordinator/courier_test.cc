@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "coordinator/pace.h"
 #include "sim/machine.h"
 #include "sim/world.h"
 
@@ -26,8 +27,11 @@ struct Post {
                                return true;
                              },
                              [](NodeId) { return std::size_t{0}; },
-                             [this](const paxos::Event& event) { core.push_back(event); }, [] {}}) {
-  }
+                             [this](const paxos::Event& event) { core.push_back(event); }, [] {},
+                             [this](std::size_t size_bytes) {
+                               return pace.time_of(lane.now(), size_bytes);
+                             }}),
+        lane(process.main_lane()) {}
 
   template <typename T>
   std::vector<T> sent_of() const {
@@ -53,7 +57,9 @@ struct Post {
   std::vector<JournalCommand> journal;
   std::vector<peer::PeerMessage> sent;
   std::vector<paxos::Event> core;
+  Pace pace;
   Courier courier;
+  ports::Lane& lane;
 };
 
 class CourierTest : public ::testing::Test {
@@ -76,11 +82,13 @@ class CourierTest : public ::testing::Test {
   void part(NodeId from, paxos::Ballot ballot, std::uint64_t offset) {
     post_->courier.on(from, peer::SnapshotPart{ballot, offset, Bytes(part_size, 'x')});
   }
-  void read(std::uint64_t bytes) {
+  void read(std::uint64_t bytes) { answer_read(bytes, file_size); }
+  void read_on() { answer_read(part_size, std::uint64_t{1} << 40); }
+  void answer_read(std::uint64_t bytes, std::uint64_t size) {
     SnapshotFileRead answer;
     answer.ticket = post_->asked<ReadSnapshotFile>().back().ticket;
     answer.ref.id = id();
-    answer.ref.file_size_bytes = file_size;
+    answer.ref.file_size_bytes = size;
     answer.bytes = Bytes(bytes, 'x');
     post_->courier.on(answer);
   }
@@ -154,6 +162,39 @@ TEST_F(CourierTest, the_sender_goes_on_where_it_is_told_to) {
   EXPECT_EQ(parts[1].offset, 3 * part_size);
   read(0);
   EXPECT_EQ(post_->sent_of<peer::SnapshotEnd>().size(), 1U);
+}
+
+TEST_F(CourierTest, beside_writes_a_piece_waits_for_its_time) {
+  constexpr std::size_t many = 400;
+  const auto pieces_in_half_a_second = [&](std::size_t written_bytes) {
+    std::size_t pieces = 0;
+    std::uint64_t answered = 0;
+    for (int ms = 0; ms < 500; ++ms) {
+      if (written_bytes > 0) {
+        post_->pace.wrote(post_->lane.now(), written_bytes);
+      }
+      while (pieces < many && post_->asked<ReadSnapshotFile>().back().ticket != answered) {
+        answered = post_->asked<ReadSnapshotFile>().back().ticket;
+        read_on();
+        ++pieces;
+      }
+      post_->journal.erase(post_->journal.begin(), post_->journal.end() - 1);
+      post_->sent.clear();
+      world_.run_for(Duration::millis(1));
+    }
+    return pieces;
+  };
+  post_->courier.send(paxos::SendSnapshot{NodeId(3), later});
+  EXPECT_EQ(pieces_in_half_a_second(0), many) << "nobody writes: nothing waits";
+  const std::size_t beside_few = pieces_in_half_a_second(100);
+  EXPECT_GE(beside_few, 20U);
+  EXPECT_LE(beside_few, 30U) << "12 MiB a second";
+  pieces_in_half_a_second(20 << 10);
+  const std::size_t beside_much = pieces_in_half_a_second(20 << 10);
+  EXPECT_GE(beside_much, 120U) << "20 MB/s are written: it must come to an end";
+  EXPECT_LE(beside_much, 200U);
+  world_.run_for(Duration::seconds(1));
+  EXPECT_EQ(pieces_in_half_a_second(0), many) << "nobody writes any more";
 }
 
 }  // namespace

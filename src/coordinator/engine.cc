@@ -50,16 +50,18 @@ Engine::Engine(EnginePorts ports, EngineOptions options)
                             [this](const Error& error) { fail(error); }}),
       courier_(
           ports.lane,
-          CourierOwner{[this](JournalCommand command) { journal(std::move(command)); },
-                       [this](NodeId to, const peer::PeerMessage& message) {
-                         return links_ != nullptr && links_->send(to, message);
-                       },
-                       [this](NodeId to) { return links_ == nullptr ? 0 : links_->buffered(to); },
-                       [this](const paxos::Event& event) {
-                         step(event);
-                         end_turn_soon();
-                       },
-                       [this] { teach_by_snapshot(); }}),
+          CourierOwner{
+              [this](JournalCommand command) { journal(std::move(command)); },
+              [this](NodeId to, const peer::PeerMessage& message) {
+                return links_ != nullptr && links_->send(to, message);
+              },
+              [this](NodeId to) { return links_ == nullptr ? 0 : links_->buffered(to); },
+              [this](const paxos::Event& event) {
+                step(event);
+                end_turn_soon();
+              },
+              [this] { teach_by_snapshot(); },
+              [this](std::size_t size_bytes) { return pace_.time_of(lane_.now(), size_bytes); }}),
       walker_(ports.journal, options_.snapshots),
       served_at_(lane_.now()) {
   const ports::WriteHold hold(shared_.gate);
@@ -413,6 +415,7 @@ bool Engine::settle_applied() {
   const bool waited = unapplied_bytes_ >= options_.unapplied_bytes_max && gathered();
   while (!unapplied_.empty() && unapplied_.front().first <= applier_.applied()) {
     unapplied_bytes_ -= unapplied_.front().second;
+    pace_.wrote(lane_.now(), unapplied_.front().second);
     unapplied_.pop_front();
   }
   return waited && unapplied_bytes_ < options_.unapplied_bytes_max;

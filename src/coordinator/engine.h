@@ -35,6 +35,7 @@
 #include "coordinator/disk_watch.h"
 #include "coordinator/fair_queue.h"
 #include "coordinator/messages.h"
+#include "coordinator/pace.h"
 #include "coordinator/peer/links.h"
 #include "coordinator/recent.h"
 #include "coordinator/session_clock.h"
@@ -248,6 +249,7 @@ class Engine {
   bool connecting_ = false;
   Slot change_;  // of members, proposed here last
   Applier applier_;
+  Pace pace_;
   Courier courier_;
   SnapshotWalker walker_;
   Digests digests_;
