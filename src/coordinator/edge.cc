@@ -11,8 +11,10 @@ namespace {
 
 constexpr Duration tick_period = Duration::millis(100);
 constexpr Duration sweep_period = Duration::millis(500);
-// A replica without an ensemble keeps its clients this long: a change of leader takes less.
-constexpr Duration serving_grace = Duration::seconds(3);
+// A replica without an ensemble keeps its clients this long: a change of leader takes less, also
+// where each of its four flushes takes 300 ms. What is longer is a server that is cut off, and
+// others serve.
+constexpr Duration serving_grace = Duration::millis(1500);
 // What is in flight when the process is told to stop is answered within this, or not here.
 constexpr Duration drain_max = Duration::seconds(1);
 
@@ -355,7 +357,9 @@ void Edge::tick() {
     touched_at_ = now;
     send_touches();
   }
-  if (now - swept_at_ >= sweep_period) {
+  const bool was_lost = serving_lost_;
+  look_at_service(now);
+  if (now - swept_at_ >= sweep_period || serving_lost_ != was_lost) {
     swept_at_ = now;
     sweep(now);
   }
@@ -378,14 +382,16 @@ void Edge::send_touches() {
   }
 }
 
-void Edge::sweep(Instant now) {
-  serving_ = view().serving;
-  if (serving_) {
+void Edge::look_at_service(Instant now) {
+  if (view().serving) {
     not_serving_since_ = now;
   }
-  const bool lost = now - not_serving_since_ > serving_grace;
+  serving_lost_ = now - not_serving_since_ > serving_grace;
+}
+
+void Edge::sweep(Instant now) {
   for (const auto& [id, connection] : connections_) {
-    connection->sweep(now, lost);
+    connection->sweep(now, serving_lost_);
   }
   sweep_output();
 }

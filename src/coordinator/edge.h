@@ -165,6 +165,7 @@ class Edge {
   void tick();
   void resubmit();
   void send_touches();
+  void look_at_service(Instant now);
   void sweep(Instant now);
   void end_drain();
   EdgeConnection* find(ConnectionId id);
@@ -205,7 +206,7 @@ class Edge {
   Instant crowded_said_;
   Instant slow_second_;          // in which slow requests were said
   std::uint64_t slow_said_ = 0;  // in it
-  bool serving_ = false;
+  bool serving_lost_ = false;    // for longer than a change of leader takes
   bool draining_ = false;
   std::function<void()> drained_;
   Instant not_serving_since_;

@@ -177,6 +177,16 @@ class Load:
             return False
         wait_for(f'clients elsewhere than at server {server.number}', done, interval=0.2)
 
+    def some_at(self, server):
+        """Until this server has a client; those that it has."""
+        def found():
+            there = [w for w in self.workers if w.address() == server.client]
+            if not there:
+                for worker in self.elsewhere(server)[:1]:
+                    worker.move()
+            return there
+        return wait_for(f'clients at server {server.number}', found, interval=0.2)
+
     def gap(self, begin, end, workers=None):
         """The longest time in which nobody had a write acknowledged."""
         chosen = self.workers if workers is None else workers

@@ -108,9 +108,13 @@ def during(e, what):
 
 
 def leader_cut_off(e):
+    """It does not know of its successor, and lets its clients go when that is likely to be there."""
     leader = e.leader()
+    there = e.load.some_at(leader)
+    begin = time.monotonic()
     e.network.cut_between([leader.number], [s.number for s in e.others(leader)])
-    return during(e, 'the leader is cut off')
+    took = e.load.wait_for_writes('of the clients of the leader that is cut off', GAP_SECONDS_MAX, since=begin, workers=there)
+    return f'its own {len(there)} clients after {1000 * took:.0f} ms, {during(e, "the leader is cut off")}'
 
 
 def leader_mute(e):
