@@ -192,7 +192,12 @@ Result<int> restore(machine::Machine& machine, const RestoreFlags& flags) {
   SYNOD_TRY_ASSIGN(const std::vector<NodeId> members, parse_members(flags.members, self));
   coordinator::Refounding founding = found_anew(machine, replayed, members);
   founding.node = self;
-  SYNOD_TRY(write_other_members(machine, flags.to, replayed, founding, self));
+  SYNOD_TRY(write_other_members(machine, flags.to, replayed, founding, self, ""));
+  for (const NodeId member : members) {
+    if (member != self) {
+      say_where_to_move(fmt::format("{}.member-{}", flags.to, member.value()));
+    }
+  }
   SYNOD_TRY(coordinator::write_founded(disk, to, replayed, founding,
                                        machine.main_lane().entropy().next()));
   SYNOD_TRY(

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/recover.h"
 #include "cli/zoo_config_file.h"
 #include "coordinator/node.h"
 #include "machine/machine.h"
@@ -53,6 +54,14 @@ std::optional<int> serve(const std::string& path, const std::string& log) {
   }
   if (!config->warning.empty()) {
     machine.log().warning("coordinator", "{}", config->warning);
+  }
+  const Result<bool> interrupted = recovery_was_interrupted(machine.disk(), config->data_dir);
+  if (!interrupted.ok() || *interrupted) {
+    const std::string why =
+        interrupted.ok() ? "its recovery was interrupted: run synod data recover --yes again first"
+                         : interrupted.error().message;
+    std::fputs(fmt::format("synod coordinator: {}: {}\n", config->data_dir, why).c_str(), stderr);
+    return exit_failed;
   }
   const Lanes lanes = start_lanes(machine);
   const bool shared = lanes.edges.front() == lanes.engine;

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "cli/commands.h"
@@ -17,11 +18,33 @@ namespace synod::cli {
 namespace {
 
 constexpr std::uint32_t member_max = 255;
-constexpr const char* recovering = ".recovering";
+constexpr std::string_view recovering = ".recovering";
+constexpr std::string_view member_mark = ".member-";
 
 std::string parent_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string waiting(const std::string& path) { return path + std::string(recovering); }
+
+std::string marker_of(const std::string& directory) { return directory + "/recovering"; }
+
+// The directories of other members that are not yet under their names, without the suffix.
+Result<std::vector<std::string>> waiting_members(ports::Disk& disk, const std::string& directory) {
+  const std::string begin = directory + std::string(member_mark);
+  std::vector<std::string> found;
+  SYNOD_TRY_ASSIGN(const std::vector<std::string> names, disk.list(parent_of(directory)));
+  for (const std::string& name : names) {
+    std::string path = parent_of(directory) + "/" + name;
+    if (directory.find('/') == std::string::npos) {
+      path = name;
+    }
+    if (path.starts_with(begin) && path.ends_with(recovering)) {
+      found.push_back(path.substr(0, path.size() - recovering.size()));
+    }
+  }
+  return found;
 }
 
 Status rename_durably(ports::Disk& disk, const std::string& from, const std::string& to) {
@@ -42,10 +65,14 @@ Result<std::string> aside(ports::Disk& disk, const std::string& path) {
 
 // The new directories are whole (the marker says so): they take the place of the old ones, which
 // stay under other names. Done again after a crash it goes on where it was.
-Status take_place(ports::Disk& disk, const coordinator::DataPlace& place,
-                  const std::string& marker) {
-  for (const std::string& path : {place.snapshots, place.log}) {
-    SYNOD_TRY_ASSIGN(const bool waits, disk.exists(path + recovering));
+Status take_place(ports::Disk& disk, const std::string& directory,
+                  const coordinator::DataPlace& place) {
+  SYNOD_TRY_ASSIGN(const std::vector<std::string> members, waiting_members(disk, directory));
+  std::vector<std::string> paths = members;
+  paths.push_back(place.snapshots);
+  paths.push_back(place.log);
+  for (const std::string& path : paths) {
+    SYNOD_TRY_ASSIGN(const bool waits, disk.exists(waiting(path)));
     if (!waits) {
       continue;
     }
@@ -55,10 +82,13 @@ Status take_place(ports::Disk& disk, const coordinator::DataPlace& place,
       SYNOD_TRY(rename_durably(disk, path, kept));
       std::printf("the old files are kept in %s\n", kept.c_str());
     }
-    SYNOD_TRY(rename_durably(disk, path + recovering, path));
+    SYNOD_TRY(rename_durably(disk, waiting(path), path));
   }
-  SYNOD_TRY(disk.remove(marker));
-  return disk.sync_directory(parent_of(marker));
+  for (const std::string& path : members) {
+    say_where_to_move(path);
+  }
+  SYNOD_TRY(disk.remove(marker_of(directory)));
+  return disk.sync_directory(directory);
 }
 
 void say_plan(const coordinator::Replayed& r, const std::vector<NodeId>& members) {
@@ -156,37 +186,44 @@ coordinator::Refounding found_anew(machine::Machine& machine, coordinator::Repla
 
 Status write_other_members(machine::Machine& machine, const std::string& directory,
                            coordinator::Replayed& replayed, const coordinator::Refounding& founding,
-                           NodeId self) {
+                           NodeId self, const std::string& suffix) {
   for (const paxos::Member& member : founding.membership.members()) {
     if (member.node == self) {
       continue;
     }
-    const std::string path = fmt::format("{}.member-{}", directory, member.node.value());
+    const std::string path =
+        fmt::format("{}{}{}{}", directory, member_mark, member.node.value(), suffix);
     coordinator::Refounding other = founding;
     other.node = member.node;
     SYNOD_TRY(coordinator::write_founded(machine.disk(), {path + "/log", path + "/snapshots"},
                                          replayed, other, machine.main_lane().entropy().next()));
     SYNOD_TRY(ports::write_file_atomically(machine.disk(), path + "/myid",
                                            fmt::format("{}\n", member.node.value())));
-    std::printf("%s is the dataDir of server %u: move it there\n", path.c_str(),
-                member.node.value());
   }
   return {};
+}
+
+void say_where_to_move(const std::string& path) {
+  const std::string number = path.substr(path.rfind(member_mark) + member_mark.size());
+  std::printf("%s is the dataDir of server %s: move it there\n", path.c_str(), number.c_str());
+}
+
+Result<bool> recovery_was_interrupted(ports::Disk& disk, const std::string& data_directory) {
+  return disk.exists(marker_of(data_directory));
 }
 
 Result<int> recover_data(machine::Machine& machine, const std::string& directory,
                          const coordinator::DataPlace& place, const RecoverOptions& options) {
   ports::Disk& disk = machine.disk();
-  const std::string marker = directory + "/recovering";
   SYNOD_TRY_ASSIGN(const bool log_there, disk.exists(place.log));
   std::unique_ptr<ports::DirectoryLock> lock;
   if (log_there) {
     SYNOD_TRY_ASSIGN(lock, disk.lock(place.log));
   }
-  SYNOD_TRY_ASSIGN(const bool interrupted, disk.exists(marker));
+  SYNOD_TRY_ASSIGN(const bool interrupted, recovery_was_interrupted(disk, directory));
   if (interrupted) {
     std::puts("goes on with a recovery that was interrupted");
-    SYNOD_TRY(take_place(disk, place, marker));
+    SYNOD_TRY(take_place(disk, directory, place));
     return exit_success;
   }
   SYNOD_TRY_ASSIGN(coordinator::Replayed replayed, coordinator::replay(disk, place, {}));
@@ -201,16 +238,19 @@ Result<int> recover_data(machine::Machine& machine, const std::string& directory
     std::puts("Nothing was changed. Say --yes if this is what you want.");
     return exit_usage;
   }
-  for (const std::string& path : {place.log, place.snapshots}) {
-    SYNOD_TRY(disk.remove_tree(path + recovering));  // of an attempt that came to nothing
+  SYNOD_TRY_ASSIGN(std::vector<std::string> unfinished, waiting_members(disk, directory));
+  unfinished.push_back(place.log);
+  unfinished.push_back(place.snapshots);
+  for (const std::string& path : unfinished) {
+    SYNOD_TRY(disk.remove_tree(waiting(path)));  // of an attempt that came to nothing
   }
   coordinator::Refounding founding = found_anew(machine, replayed, members);
   founding.node = self;
-  SYNOD_TRY(write_other_members(machine, directory, replayed, founding, self));
-  SYNOD_TRY(coordinator::write_founded(disk, {place.log + recovering, place.snapshots + recovering},
+  SYNOD_TRY(write_other_members(machine, directory, replayed, founding, self, waiting("")));
+  SYNOD_TRY(coordinator::write_founded(disk, {waiting(place.log), waiting(place.snapshots)},
                                        replayed, founding, machine.main_lane().entropy().next()));
-  SYNOD_TRY(ports::write_file_atomically(disk, marker, "1\n"));
-  SYNOD_TRY(take_place(disk, place, marker));
+  SYNOD_TRY(ports::write_file_atomically(disk, marker_of(directory), "1\n"));
+  SYNOD_TRY(take_place(disk, directory, place));
   std::printf("recovered: cluster %016llx begins at zxid %s; start server %u\n",
               static_cast<unsigned long long>(founding.cluster.value()),
               zxid_text(replayed.state.last_zxid()).c_str(), self.value());

@@ -19,11 +19,16 @@ Result<std::vector<NodeId>> parse_members(const std::string& text, NodeId self);
 coordinator::Refounding found_anew(machine::Machine& machine, coordinator::Replayed& replayed,
                                    const std::vector<NodeId>& members);
 
-// For the members but `self`, a directory each (`<directory>.member-N` with log, snapshots, myid),
-// to be moved to where its server will run.
+// For the members but `self`, a directory each (`<directory>.member-N<suffix>` with log, snapshots,
+// myid), to be moved to where its server will run.
 Status write_other_members(machine::Machine& machine, const std::string& directory,
                            coordinator::Replayed& replayed, const coordinator::Refounding& founding,
-                           NodeId self);
+                           NodeId self, const std::string& suffix);
+void say_where_to_move(const std::string& path);
+
+// True while a recovery of this dataDir was begun and has not come to its end: old and new files
+// lie beside each other, and no server may start on them.
+Result<bool> recovery_was_interrupted(ports::Disk& disk, const std::string& data_directory);
 
 struct RecoverOptions {
   std::int64_t id = 0;  // 0: as the log says

@@ -1,6 +1,7 @@
 // A library for LD_PRELOAD that makes the machine of one server worse: flushes that are slow or
-// fail, a wall clock that jumps, a clock that drifts, and peers that are reached by way of the
-// tests' proxy. What it does is written into a file that both sides map (test/system/flaky.py).
+// fail, a wall clock that jumps, a clock that drifts, a process that dies before the N-th change
+// that it makes to files, and peers that are reached by way of the tests' proxy. What it does is
+// written into a file that both sides map (test/system/flaky.py).
 //
 //   SYNOD_FLAKY      the file: numbers of 64 bits, in the order of Control
 //   SYNOD_REDIRECT   PORT=PORT,...: connections to the first of 127.0.0.1 go to the second
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,8 @@ struct Control {
   std::atomic<std::int64_t> wall_offset_ms;
   std::atomic<std::int64_t> drift_per_million;
   std::atomic<std::int64_t> drift_since_ns;  // by CLOCK_BOOTTIME
+  std::atomic<std::int64_t> changes;         // to files and directories, counted here
+  std::atomic<std::int64_t> dies_before;     // the change of this number, if it is not 0
 };
 
 struct Redirect {
@@ -93,7 +97,18 @@ bool is_segment(int fd) {
          strstr(path.data(), "/segment-") != nullptr;
 }
 
+// The process dies as if it were killed, with everything done that came before.
+void change() {
+  if (control != nullptr) {
+    const std::int64_t number = control->changes.fetch_add(1) + 1;
+    if (number == control->dies_before.load()) {
+      kill(getpid(), SIGKILL);
+    }
+  }
+}
+
 int flush(long call, int fd) {
+  change();
   if (control != nullptr) {
     control->flushes.fetch_add(1);
     if (const std::int64_t delay = control->flush_delay_us.load(); delay > 0) {
@@ -130,10 +145,56 @@ int open(const char* path, int flags, ...) {
   va_start(rest, flags);
   const unsigned mode = makes ? va_arg(rest, unsigned) : 0;
   va_end(rest);
+  if (makes) {
+    change();
+  }
   if (boot_id != nullptr && strcmp(path, kernel_boot_id) == 0) {
     path = boot_id;
   }
   return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t at) {
+  change();
+  return syscall(SYS_pwrite64, fd, bytes, size, at);
+}
+
+ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t at) {
+  change();
+  return syscall(SYS_pwrite64, fd, bytes, size, at);
+}
+
+int rename(const char* from, const char* to) noexcept {
+  change();
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  change();
+  return static_cast<int>(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
+}
+
+int unlink(const char* path) noexcept {
+  change();
+  return static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+}
+
+int rmdir(const char* path) noexcept {
+  change();
+  return static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR));
+}
+
+int ftruncate(int fd, off_t size) noexcept {
+  change();
+  return static_cast<int>(syscall(SYS_ftruncate, fd, size));
+}
+
+int remove(const char* path) noexcept {
+  change();
+  const int done = static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+  return done == 0 || errno != EISDIR
+             ? done
+             : static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR));
 }
 
 int clock_gettime(clockid_t clock, timespec* time) noexcept {

@@ -4,7 +4,8 @@ import os
 import struct
 import time
 
-NUMBERS = ['flush_delay_us', 'flush_errors', 'flushes', 'wall_offset_ms', 'drift_per_million', 'drift_since_ns']
+NUMBERS = ['flush_delay_us', 'flush_errors', 'flushes', 'wall_offset_ms', 'drift_per_million', 'drift_since_ns',
+           'changes', 'dies_before']
 
 
 class Flaky:

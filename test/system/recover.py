@@ -2,9 +2,10 @@
 """What an operator does when machines are gone: `synod data recover` after two of three disks are lost for good, and
 `synod backup` of a live ensemble with `synod restore` as of an earlier moment. Real processes, and an ordinary client.
 
-    recover.py --synod build/synod
+    recover.py --synod build/synod --flaky build/test/libflaky.so
 """
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Failed, free_base_port, wait_for  # noqa: E402
+from flaky import Flaky  # noqa: E402
+from members import KEYS  # noqa: E402
 from servers import Server, demand, play, print_logs, wait_until_served  # noqa: E402
 
 from kazoo.client import KazooClient  # noqa: E402
@@ -27,12 +30,27 @@ def connect(*servers):
     return client
 
 
+def digests(directory):
+    """Of the segments of a log, by name."""
+    found = {}
+    for name in sorted(os.listdir(directory)):
+        if name.startswith('segment-'):
+            with open(os.path.join(directory, name), 'rb') as f:
+                found[name] = hashlib.sha256(f.read()).hexdigest()
+    return found
+
+
+# Of the points at which a recovery may be interrupted the last are all tried, in which new takes the place of old; of those
+# before, in which everything is written, some. After so many of them the new cluster is started, too.
+TRIED_LAST, TRIED_EVERY, STARTED = 20, 5, 4
+
+
 class Scene:
-    def __init__(self, synod):
-        self.synod = synod
+    def __init__(self, synod, flaky):
+        self.synod, self.flaky = synod, flaky
         self.directory = tempfile.mkdtemp(prefix='synod_recover_')
-        base = free_base_port()
-        self.servers = [Server(synod, self.directory, base, n, 3) for n in (1, 2, 3)]
+        self.base = free_base_port()
+        self.servers = [Server(synod, self.directory, self.base, n, 3, more=KEYS) for n in (1, 2, 3)]
         self.written = 0
 
     def run_synod(self, *arguments, code=0):
@@ -138,6 +156,7 @@ class Scene:
             shutil.rmtree(server.directory)
             os.makedirs(server.directory)
             server.write_id()
+        self.interrupted(third.directory)
         told = self.run_synod('data', 'recover', '--dir', third.directory, code=2)
         demand('LOST' in told and 'Nothing was changed' in told, f'recover said: {told}')
         demand(not third.files('*.before-recover-*'), 'recover without --yes changed something')
@@ -150,6 +169,7 @@ class Scene:
         for server in (first, second):
             server.start()
         wait_until_served(self.servers)
+        self.make_voters(third, first, second)
         client = connect(third)
         demand(client.exists('/d/ephemeral') is None, 'an ephemeral outlived its session')
         demand(client.exists(client.create('/d/after')).czxid >> 32 > 256, 'the zxid_epoch did not rise')
@@ -159,6 +179,93 @@ class Scene:
         client.close()
         for server in self.servers:
             self.check(server, self.written)
+        # Two of three are enough again.
+        third.kill()
+        wait_until_served([first, second])
+        client = connect(first)
+        self.write(client, 5)
+        client.stop()
+        client.close()
+
+    def make_voters(self, through, *joiners):
+        """They have joined as learners: the survivor alone is the ensemble, whatever their files say."""
+        for server in joiners:
+            demand(not server.votes(), f'server {server.number} votes without having been made a member')
+        lines = ','.join(f'server.{s.number}=127.0.0.1:{s.peer_port}:{self.base + 20 + s.number};{s.client}' for s in joiners)
+
+        def done():
+            out = subprocess.run([self.synod, 'zk', 'reconfig', '--auth', 'digest:super:secret', '--zk', f'zk://{through.client}',
+                                  '--add', lines], capture_output=True, text=True, timeout=60)
+            self.told = out.stdout + out.stderr
+            return out.returncode == 0
+        try:
+            wait_for('reconfig', done, timeout=60, interval=0.2)
+        except Failed:
+            raise Failed(f'reconfig: {self.told}') from None
+        for server in self.servers:
+            wait_for(f'server {server.number} votes', server.votes)
+
+    def interrupted(self, source):
+        """`recover` dies before each change that it makes to files; run again it comes to its end. `source`: a dataDir."""
+        base = free_base_port()
+        ends = self.recover_until(source, base, None, False)
+        tried = [n for n in range(1, ends + 1) if n > ends - TRIED_LAST or n % TRIED_EVERY == 0]
+        for i, number in enumerate(tried):
+            self.recover_until(source, base, number, i % (len(tried) // STARTED) == 1)
+        print(f' recover was interrupted before {len(tried)} of the {ends} changes that it makes', flush=True)
+
+    def recover_until(self, source, base, number, start):
+        """Before the change of this number, or to the end; how many it has made."""
+        place = tempfile.mkdtemp(prefix='interrupted_', dir=self.directory)
+        servers = [Server(self.synod, place, base, n, 3) for n in (1, 2, 3)]
+        data = servers[2].directory
+        shutil.rmtree(data)
+        shutil.copytree(source, data)
+        before = digests(os.path.join(data, 'log'))
+        flaky = Flaky(self.flaky, os.path.join(place, 'flaky'))
+        flaky.set(dies_before=number or 0)
+        command = ['data', 'recover', '--dir', data, '--members', '1,2,3', '--yes']
+        out = subprocess.run([self.synod, *command], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, **flaky.environment()})
+        demand(out.returncode == (-9 if number else 0), f'recover until {number} -> {out.returncode}: {out.stdout}{out.stderr}')
+        if number and not self.check_half_done(servers[2], before):
+            self.run_synod(*command)
+        self.check_recovered(servers, before, start)
+        shutil.rmtree(place)
+        return flaky.get('changes')
+
+    def check_half_done(self, server, before):
+        """Either nothing has changed, or no server starts on what lies there, or all was done; True then."""
+        if os.path.exists(os.path.join(server.directory, 'recovering')):
+            out = subprocess.run([self.synod, 'coordinator', '--config', server.config], capture_output=True, text=True, timeout=60)
+            demand(out.returncode == 1 and 'interrupted' in out.stderr, f'a half recovered server: {out.returncode} {out.stderr}')
+            return False
+        done = bool(server.files('log.before-recover-*'))
+        demand(done or digests(os.path.join(server.directory, 'log')) == before, 'the log is another')
+        self.run_synod('data', 'verify', '--dir', server.directory)
+        return done
+
+    def check_recovered(self, servers, before, start):
+        data = servers[2].directory
+        kept = [digests(path) for path in servers[2].files('log.before-recover-*')]
+        demand(kept == [before], f'of the old log there is {kept}')
+        demand(not servers[2].files('*.recovering') and not servers[2].files('recovering'), 'something half done is left')
+        for server in servers[:2]:
+            shutil.rmtree(server.directory)
+            os.rename(f'{data}.member-{server.number}', server.directory)
+        for server in servers:
+            self.run_synod('data', 'verify', '--dir', server.directory)
+        if not start:
+            return
+        try:
+            for server in servers:
+                server.start()
+            wait_until_served(servers)
+            for server in servers:
+                self.check(server, self.written)
+        finally:
+            for server in servers:
+                server.kill()
 
     def run(self):
         for server in self.servers:
@@ -172,8 +279,9 @@ class Scene:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--synod', required=True)
+    parser.add_argument('--flaky', required=True, help='the library made of flaky.cc')
     options = parser.parse_args()
-    return play(Scene(os.path.abspath(options.synod)))
+    return play(Scene(os.path.abspath(options.synod), options.flaky))
 
 
 if __name__ == '__main__':
