@@ -27,6 +27,8 @@ constexpr Duration recovery_max = Duration::seconds(40);
 constexpr Duration doubt_max = Duration::seconds(60);
 // A partial partition: after this long whoever is in the midst serves, and goes on to.
 constexpr Duration partial_bound = Duration::seconds(6);
+// The end of a connection is noticed, then a way around is looked for, then a session is opened.
+constexpr Duration far_bound = Duration::seconds(9);
 constexpr int leaders_max = 5;
 // While some ask for much too much, one that asks for little is answered within this; and within
 // normal_max once nobody has asked for too much for overload_over_max.
@@ -239,8 +241,26 @@ class Run {
     return leader == nullptr ? all : options_.members(*faults_->process(*leader));
   }
 
+  // One that writes at one server alone.
+  struct Watched {
+    SimMachine* server = nullptr;
+    SimProcess* prober = nullptr;
+    Duration bound;
+    Instant served_at = {};
+  };
+
+  Watched watch_server(SimMachine& server, int number, Duration bound) {
+    ClientOptions client = client_options(number);
+    client.servers = {{server.address(), 2181}};
+    SimProcess& prober = client_machines_[0]->start("prober", [this, client](SimProcess& self) {
+      return std::make_shared<Prober>(self, history_, client);
+    });
+    return {&server, &prober, bound, world_.now()};
+  }
+
   // The partition stands until `end`. Whoever is in the midst of it must take writes soon, and go
-  // on to; and the ensemble must not change leaders all the time.
+  // on to; the others too, as soon as they have found the way through the midst; and the ensemble
+  // must not change leaders all the time.
   void hold_partial(Faults::Partial kind, Instant end) {
     world_.run_until(world_.now() + Duration::seconds(2),
                      [&] { return faults_->leader() != nullptr; });
@@ -249,33 +269,45 @@ class Run {
       findings_.add("liveness: nobody leads before the partition");
       return;
     }
-    ClientOptions client = client_options(200);
-    client.servers = {{midst->address(), 2181}};
-    SimProcess& process = client_machines_[0]->start("prober", [this, client](SimProcess& self) {
-      return std::make_shared<Prober>(self, history_, client);
-    });
     // A constrained election begins with a node that falls behind.
-    Instant served_at = world_.now() + Faults::partial_lag;
+    std::vector<Watched> watched = {watch_server(*midst, 200, partial_bound + Faults::partial_lag)};
+    for (SimMachine* server : servers_) {
+      if (server != midst && kind != Faults::Partial::constrained) {
+        const int number = 201 + static_cast<int>(watched.size());
+        watched.push_back(watch_server(*server, number, far_bound));
+      }
+    }
     int leaders = 0;
     SimMachine* leader = nullptr;
-    while (world_.now() < end) {
+    while (world_.now() < end && all_are_served(watched)) {
       world_.run_for(Duration::millis(50));
       if (SimMachine* now = faults_->leader(); now != nullptr && now != leader) {
         leader = now;
         ++leaders;
       }
-      const Prober* prober = process.program<Prober>();
-      served_at = prober == nullptr ? served_at : std::max(served_at, prober->served_at());
-      if (world_.now() - served_at > partial_bound) {
-        findings_.add(
-            fmt::format("liveness: {} is in the midst and took no write for 6 s", midst->name()));
-        break;
-      }
     }
     if (leaders > leaders_max) {
       findings_.add(fmt::format("liveness: {} changes of leader in one partition", leaders));
     }
-    process.kill();
+    for (const Watched& one : watched) {
+      one.prober->kill();
+    }
+  }
+
+  bool all_are_served(std::vector<Watched>& watched) {
+    for (Watched& one : watched) {
+      const Prober* prober = one.prober->program<Prober>();
+      one.served_at =
+          prober == nullptr ? one.served_at : std::max(one.served_at, prober->served_at());
+      if (world_.now() - one.served_at > one.bound) {
+        findings_.add(
+            fmt::format("liveness: {} took no write for {} ms in a partition with a "
+                        "server in its midst",
+                        one.server->name(), one.bound.millis()));
+        return false;
+      }
+    }
+    return true;
   }
 
   // Until `end` some ask for all they can. Whoever asks for little is served all the time, nobody

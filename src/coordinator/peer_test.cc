@@ -68,11 +68,17 @@ std::vector<Frame> examples() {
       RepairGive{Slot(3), paxos::Chain(2), Slot(9), Slot(1), Slot(8), {entry("a"), entry("b")}}));
   frames.push_back(PeerMessage(DigestsSaid{1, {{Slot(16), 17}, {Slot(32), 33}}}));
   frames.push_back(PeerMessage(SnapshotFrom{second_ballot, Slot(50), 4096}));
+  frames.push_back(PeerMessage(Introduction{"host:2888:3888;2181"}));
+  frames.push_back(PeerMessage(ChangeAsk{"a command"}));
+  frames.push_back(PeerMessage(Reach{{NodeId(2), NodeId(3)}}));
+  frames.push_back(PeerMessage(RelayOpen{NodeId(1), NodeId(2), 21}));
+  frames.push_back(PeerMessage(Relayed{NodeId(1), NodeId(2), 22, "payload"}));
+  frames.push_back(PeerMessage(RelayBroken{NodeId(1), NodeId(2), 23}));
   return frames;
 }
 
 TEST(PeerFrames, every_type_comes_back_as_it_was) {
-  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 16);
+  EXPECT_EQ(examples().size(), std::variant_size_v<paxos::Message> + 22);
   for (const Frame& frame : examples()) {
     const Bytes bytes = encode_frame(frame);
     FrameReader reader;

@@ -35,6 +35,10 @@ enum class FrameType : std::uint8_t {
   snapshot_from = 64,
   introduction = 65,
   change_ask = 66,
+  reach = 67,
+  relay_open = 68,
+  relayed = 69,
+  relay_broken = 70,
 };
 
 template <typename M, typename F>
@@ -164,6 +168,12 @@ void own_fields(M& m, F&& f) {
     f(m.address);
   } else if constexpr (std::is_same_v<T, ChangeAsk>) {
     f(m.command);
+  } else if constexpr (std::is_same_v<T, Reach>) {
+    f(m.nodes);
+  } else if constexpr (std::is_same_v<T, Relayed>) {
+    f(m.from), f(m.to), f(m.path), f(m.payload);
+  } else if constexpr (std::is_same_v<T, RelayOpen> || std::is_same_v<T, RelayBroken>) {
+    f(m.from), f(m.to), f(m.path);
   } else if constexpr (std::is_same_v<T, Hello>) {
     f(m.from), f(m.to), f(m.cluster), f(m.incarnation), f(m.rules), f(m.refusal);
   } else {
@@ -208,6 +218,14 @@ constexpr FrameType type_of() {
     return FrameType::introduction;
   } else if constexpr (std::is_same_v<M, ChangeAsk>) {
     return FrameType::change_ask;
+  } else if constexpr (std::is_same_v<M, Reach>) {
+    return FrameType::reach;
+  } else if constexpr (std::is_same_v<M, RelayOpen>) {
+    return FrameType::relay_open;
+  } else if constexpr (std::is_same_v<M, Relayed>) {
+    return FrameType::relayed;
+  } else if constexpr (std::is_same_v<M, RelayBroken>) {
+    return FrameType::relay_broken;
   } else {
     static_assert(std::is_same_v<M, SnapshotEnd>);
     return FrameType::snapshot_end;
@@ -282,12 +300,22 @@ Result<Frame> decode_consensus(ByteReader& in, std::size_t index) {
 }  // namespace
 
 std::uint16_t format_of(const PeerMessage& message) {
+  if (std::holds_alternative<Reach>(message) || std::holds_alternative<RelayOpen>(message) ||
+      std::holds_alternative<Relayed>(message) || std::holds_alternative<RelayBroken>(message)) {
+    return format_of_relays;
+  }
   if (std::holds_alternative<Introduction>(message) || std::holds_alternative<ChangeAsk>(message)) {
     return format_of_changes;
   }
   const bool second =
       std::holds_alternative<DigestsSaid>(message) || std::holds_alternative<SnapshotFrom>(message);
   return second ? 2 : 1;
+}
+
+Bytes encode_payload(const PeerMessage& message) {
+  PayloadWriter payload;
+  payload(message);
+  return payload.w.out.take();
 }
 
 Bytes encode_frame(const Frame& frame) {
@@ -323,6 +351,10 @@ Result<Frame> decode_payload(ByteView payload) {
     case FrameType::snapshot_from: return decode_own<SnapshotFrom>(in);
     case FrameType::introduction: return decode_own<Introduction>(in);
     case FrameType::change_ask: return decode_own<ChangeAsk>(in);
+    case FrameType::reach: return decode_own<Reach>(in);
+    case FrameType::relay_open: return decode_own<RelayOpen>(in);
+    case FrameType::relayed: return decode_own<Relayed>(in);
+    case FrameType::relay_broken: return decode_own<RelayBroken>(in);
     case FrameType::consensus: break;
   }
   constexpr auto first = static_cast<std::uint8_t>(FrameType::consensus);

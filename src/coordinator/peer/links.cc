@@ -57,7 +57,9 @@ class Links::Incoming final : public ports::StreamHandler {
     } else if (std::holds_alternative<Ping>(frame)) {
       stream_->write(encode_frame(Pong{}));
     } else if (auto* message = std::get_if<PeerMessage>(&frame)) {
-      links_.events_.on_message(from_, std::move(*message));
+      if (!links_.relays_.take(from_, *message)) {
+        links_.events_.on_message(from_, std::move(*message));
+      }
     }
   }
 
@@ -74,6 +76,7 @@ class Links::Incoming final : public ports::StreamHandler {
     }
     from_ = hello.from;
     links_.replace_incoming(this, from_);
+    links_.relays_.on_heard(from_);
   }
 
   Links& links_;
@@ -84,7 +87,11 @@ class Links::Incoming final : public ports::StreamHandler {
 };
 
 Links::Links(ports::Lane& lane, ports::Network& network, LinksOptions options, LinksEvents events)
-    : lane_(lane), network_(network), options_(std::move(options)), events_(std::move(events)) {
+    : lane_(lane),
+      network_(network),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      relays_(lane, options_.self, relays_owner()) {
   listen();
   connect(options_.others);
 }
@@ -92,8 +99,8 @@ Links::Links(ports::Lane& lane, ports::Network& network, LinksOptions options, L
 void Links::dial(NodeId node, const ports::HostPort& endpoint) {
   OutgoingOwner owner;
   owner.hello = [this, to = node] { return hello_to(to); };
-  owner.on_up = [this, to = node] { events_.on_up(to); };
-  owner.on_down = [this, to = node](bool refused) { events_.on_down(to, refused); };
+  owner.on_up = [this, to = node] { on_direct_up(to); };
+  owner.on_down = [this, to = node](bool refused) { on_direct_down(to, refused); };
   outgoing_.emplace(node, std::make_unique<Outgoing>(lane_, network_, options_, node, endpoint,
                                                      std::move(owner)));
 }
@@ -108,14 +115,54 @@ void Links::connect(const std::map<NodeId, ports::HostPort>& others) {
     it = outgoing_.erase(it);
   }
   others_ = others;
+  std::set<NodeId> wanted;
   for (const auto& [node, endpoint] : others_) {
+    wanted.insert(node);
     if (outgoing_.count(node) == 0) {
       dial(node, endpoint);
     }
   }
+  relays_.want(std::move(wanted));
 }
 
 Links::~Links() = default;
+
+RelaysOwner Links::relays_owner() {
+  RelaysOwner owner;
+  owner.reaches = [this](NodeId node) {
+    return direct(node) && options_.format >= format_of_relays &&
+           outgoing_.at(node)->format() >= format_of_relays;
+  };
+  owner.hears = [this](NodeId node) { return hears(node); };
+  owner.send = [this](NodeId node, const PeerMessage& message) {
+    return direct(node) && outgoing_.at(node)->send(message);
+  };
+  owner.end_incoming = [this](NodeId node) { replace_incoming(nullptr, node); };
+  owner.on_up = [this](NodeId node) { events_.on_up(node); };
+  owner.on_down = [this](NodeId node) { events_.on_down(node, false); };
+  owner.on_silent = [this](NodeId node) { events_.on_silent(node); };
+  owner.on_message = [this](NodeId node, PeerMessage message) {
+    events_.on_message(node, std::move(message));
+  };
+  return owner;
+}
+
+// What went around may still be under way: for the owner one connection ends before another begins.
+void Links::on_direct_up(NodeId node) {
+  if (relays_.up(node)) {
+    events_.on_down(node, false);
+  }
+  relays_.on_direct_up(node);
+  events_.on_up(node);
+}
+
+// A dial that fails says nothing as long as there is a way around.
+void Links::on_direct_down(NodeId node, bool refused) {
+  relays_.on_direct_down(node);
+  if (!relays_.up(node)) {
+    events_.on_down(node, refused);
+  }
+}
 
 void Links::listen() {
   network_.resolve(lane_, options_.listen, scope_.wrap([this](auto&& addresses) {
@@ -184,30 +231,41 @@ void Links::forget(Incoming* incoming) {
   lane_.after(Duration(), scope_.wrap([this, incoming] {
     const NodeId from = incoming->from();
     std::erase_if(incoming_, [&](const auto& one) { return one.get() == incoming; });
-    if (from != NodeId() && std::none_of(incoming_.begin(), incoming_.end(),
-                                         [&](const auto& one) { return one->from() == from; })) {
-      events_.on_silent(from);
+    if (from != NodeId() && !hears(from)) {
+      relays_.on_deaf(from);
+      if (!relays_.heard(from)) {
+        events_.on_silent(from);
+      }
     }
   }));
 }
 
-bool Links::send(NodeId to, const PeerMessage& message) {
-  auto it = outgoing_.find(to);
-  return it != outgoing_.end() && it->second->send(message);
-}
-
-bool Links::knows_changes(NodeId peer) const {
-  auto it = outgoing_.find(peer);
-  return it != outgoing_.end() && it->second->up() && it->second->format() >= format_of_changes;
-}
-
-bool Links::up(NodeId peer) const {
+bool Links::direct(NodeId peer) const {
   auto it = outgoing_.find(peer);
   return it != outgoing_.end() && it->second->up();
 }
 
+bool Links::hears(NodeId peer) const {
+  return std::any_of(incoming_.begin(), incoming_.end(),
+                     [&](const auto& one) { return one->from() == peer && !one->ended(); });
+}
+
+bool Links::up(NodeId peer) const { return direct(peer) || relays_.up(peer); }
+
+bool Links::send(NodeId to, const PeerMessage& message) {
+  if (direct(to)) {
+    return outgoing_.at(to)->send(message);
+  }
+  return relays_.up(to) && relays_.send(to, message);
+}
+
+bool Links::knows_changes(NodeId peer) const {
+  return direct(peer) ? outgoing_.at(peer)->format() >= format_of_changes : relays_.up(peer);
+}
+
 std::size_t Links::buffered(NodeId peer) const {
-  auto it = outgoing_.find(peer);
+  const bool around = !direct(peer) && relays_.up(peer);
+  auto it = outgoing_.find(around ? relays_.through(peer) : peer);
   return it == outgoing_.end() ? 0 : it->second->buffered();
 }
 

@@ -10,6 +10,9 @@
 // A connection on which pings stay unanswered is dropped and dialled anew, since after a network
 // has healed TCP itself may wait for minutes.
 //
+// Where a direct connection stays away, messages go through another server (relays.h); for the
+// owner that is a connection like any other.
+//
 // Invariants  N1 messages on one connection arrive in order, whole, or the connection ends.
 //             N2 bytes that are not a frame of ours close their connection and nothing else.
 // Threads     Confined to the engine's Lane.
@@ -24,6 +27,7 @@
 #include <vector>
 
 #include "coordinator/peer/messages.h"
+#include "coordinator/peer/relays.h"
 #include "ports/lane.h"
 #include "ports/network.h"
 #include "ports/scope.h"
@@ -89,6 +93,11 @@ class Links {
   void replace_incoming(Incoming* incoming, NodeId from);
   void forget(Incoming* incoming);
   void dial(NodeId node, const ports::HostPort& endpoint);
+  RelaysOwner relays_owner();
+  bool direct(NodeId peer) const;
+  bool hears(NodeId peer) const;
+  void on_direct_up(NodeId node);
+  void on_direct_down(NodeId node, bool refused);
 
   ports::Lane& lane_;
   ports::Network& network_;
@@ -98,6 +107,7 @@ class Links {
   std::map<NodeId, std::unique_ptr<Outgoing>> outgoing_;
   std::map<NodeId, ports::HostPort> others_;
   std::vector<std::unique_ptr<Incoming>> incoming_;
+  Relays relays_;
   ports::Scope scope_;
 };
 

@@ -100,13 +100,37 @@ struct ChangeAsk {
   Bytes command;
 };
 
-using PeerMessage =
-    std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer, Touched,
-                 SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken, RepairAsk, RepairGive,
-                 DigestsSaid, SnapshotFrom, Introduction, ChangeAsk>;
+// Whom the sender is connected with, both ways. Since format 4, as the next three (relays.h).
+struct Reach {
+  std::vector<NodeId> nodes;
+};
+// What `from` says to `to` comes by the sender from now on, under this number.
+struct RelayOpen {
+  NodeId from;
+  NodeId to;
+  std::uint64_t path = 0;
+};
+struct Relayed {
+  NodeId from;
+  NodeId to;
+  std::uint64_t path = 0;
+  Bytes payload;  // of the frame that it would have been
+};
+// To the origin: what is sent by this path does not arrive.
+struct RelayBroken {
+  NodeId from;
+  NodeId to;
+  std::uint64_t path = 0;
+};
 
-inline constexpr std::uint16_t format_newest = 3;
+using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAsk, SyncAnswer,
+                                 Touched, SnapshotBegin, SnapshotPart, SnapshotEnd, SnapshotTaken,
+                                 RepairAsk, RepairGive, DigestsSaid, SnapshotFrom, Introduction,
+                                 ChangeAsk, Reach, RelayOpen, Relayed, RelayBroken>;
+
+inline constexpr std::uint16_t format_newest = 4;
 inline constexpr std::uint16_t format_of_changes = 3;
+inline constexpr std::uint16_t format_of_relays = 4;
 // Of a frame format that does not know it a message is not sent.
 std::uint16_t format_of(const PeerMessage& message);
 
@@ -130,6 +154,8 @@ using Frame = std::variant<Hello, Ping, Pong, PeerMessage>;
 
 // A whole frame: length, checksum, type, body.
 Bytes encode_frame(const Frame& frame);
+// Its payload alone.
+Bytes encode_payload(const PeerMessage& message);
 // The payload (type and body) of one frame whose checksum was right. Total: malformed otherwise.
 Result<Frame> decode_payload(ByteView payload);
 
