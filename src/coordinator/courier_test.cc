@@ -187,8 +187,8 @@ TEST_F(CourierTest, beside_writes_a_piece_waits_for_its_time) {
   post_->courier.send(paxos::SendSnapshot{NodeId(3), later});
   EXPECT_EQ(pieces_in_half_a_second(0), many) << "nobody writes: nothing waits";
   const std::size_t beside_few = pieces_in_half_a_second(100);
-  EXPECT_GE(beside_few, 20U);
-  EXPECT_LE(beside_few, 30U) << "12 MiB a second";
+  EXPECT_GE(beside_few, 35U);
+  EXPECT_LE(beside_few, 48U) << "20 MiB a second";
   pieces_in_half_a_second(20 << 10);
   const std::size_t beside_much = pieces_in_half_a_second(20 << 10);
   EXPECT_GE(beside_much, 120U) << "20 MB/s are written: it must come to an end";

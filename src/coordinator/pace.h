@@ -41,7 +41,7 @@ class Pace {
 
  private:
   static constexpr Duration window = Duration::millis(500);
-  static constexpr std::int64_t rate_min = 12 << 20;  // bytes a second
+  static constexpr std::int64_t rate_min = 20 << 20;  // bytes a second
   static constexpr std::int64_t times_written = 4;
 
   bool writes_ = false;
