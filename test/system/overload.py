@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from clients import connect  # noqa: E402
 from cluster import free_base_port, wait_for  # noqa: E402
-from greedy import CREATE, NODE_EXISTS, SET, Greedy, Raw, create_body, set_body  # noqa: E402
+from greedy import CREATE, NODE_EXISTS, SET, WAIT_SECONDS, Greedy, Raw, create_body, set_body  # noqa: E402
 from servers import Server, demand, play, wait_until_served  # noqa: E402
 
 from kazoo.client import KazooState  # noqa: E402
@@ -133,9 +133,15 @@ class Scene:
             self.crowd.append(Greedy(kind, server, path, rate))
         return self.crowd[-len(those):]
 
-    def end(self, those):
+    def end(self, those, ordinary):
+        """How many requests of theirs were answered. The ordinary client goes on until all are: its session lives by that."""
         for one in those:
             one.ask_to_end()
+
+        def have_ended():
+            ordinary.write()
+            return all(one.process.poll() is not None for one in those)
+        wait_for('all that was asked for is answered', have_ended, timeout=WAIT_SECONDS)
         for one in those:
             told = one.finish()
             demand(told['failed'] == 0, f'{one.kind}: {told}')
@@ -169,7 +175,7 @@ class Fairness(Scene):
         show('beside six that ask for too much', among)
         demand(among[-1] < 1000 * WRITE_SECONDS_MAX, f'a single write took {among[-1]:.0f} ms')
         began = time.monotonic()
-        answered = self.end(pouring)
+        answered = self.end(pouring, ordinary)
         drained = time.monotonic() - began
         took, after = as_before(ordinary, before)
         show(f'after {drained:.1f} s of draining and {took:.1f} s', after)
@@ -284,7 +290,7 @@ class OneKind(Scene):
             ordinary.latencies(2)
             among = ordinary.latencies(5)
             begin = time.monotonic()
-            self.end(those)
+            self.end(those, ordinary)
             drained = time.monotonic() - begin
             where = ('all servers' if len(place) > 1 else 'its server' if place[0] is self.follower else
                      'the leader' if place[0] is self.leader else 'another follower')
@@ -298,29 +304,29 @@ class OneKind(Scene):
 class ThreeTimes(Scene):
     """Three times what the ensemble can do is offered for twenty seconds."""
 
-    def capacity(self, seconds):
+    def capacity(self, seconds, ordinary):
         those = self.add(*[('outstanding', s, f'/c{s.number}') for s in self.servers])
-        time.sleep(seconds)
+        ordinary.latencies(seconds)
         begin = time.monotonic()
-        answered = self.end(those)
+        answered = self.end(those, ordinary)
         return answered / (seconds + time.monotonic() - begin)
 
     def happens(self):
         ordinary = Ordinary(self.follower, '/ordinary')
         ordinary.latencies(1)
         before = ordinary.latencies(5)
-        rate = self.capacity(6)
+        rate = self.capacity(6, ordinary)
         print(f' three clients with 10,000 writes under way each have {rate:.0f} writes/s done', flush=True)
         those = self.add(*[('offered', s, f'/c{s.number}') for s in self.servers], rate=rate)
         among = ordinary.latencies(20)
         begin = time.monotonic()
-        self.end(those)
+        self.end(those, ordinary)
         drained = time.monotonic() - begin
         took, after = as_before(ordinary, before)
         show('alone', before)
         show(f'beside {3 * rate:.0f} writes/s that are offered', among)
         show(f'{drained:.1f} s of draining and {took:.1f} s later', after)
-        print(f' and {self.capacity(6) / rate:.2f} of the writes/s of before are done', flush=True)
+        print(f' and {self.capacity(6, ordinary) / rate:.2f} of the writes/s of before are done', flush=True)
         print(f' a server had {self.resident_mib():.0f} MiB at most', flush=True)
 
 
