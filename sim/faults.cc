@@ -141,6 +141,8 @@ void Faults::strike() {
       {"wipe", options_.wipe, &Faults::wipe},
       {"depose", options_.depose, &Faults::depose},
       {"usurp", options_.usurp, &Faults::usurp},
+      {"doze", options_.doze, &Faults::doze},
+      {"forget", options_.forget, &Faults::forget},
       {"amnesia", options_.amnesia, &Faults::amnesia},
       {"shuffle_disks", options_.shuffle_disks, &Faults::shuffle_disks},
   };

@@ -52,6 +52,8 @@ struct FaultOptions {
   // Aimed ones; they need to be told who leads, or of answers.
   std::uint64_t depose = 0;
   std::uint64_t usurp = 0;
+  std::uint64_t doze = 0;
+  std::uint64_t forget = 0;
   std::uint64_t amnesia = 0;        // takes the one wipe of a run; with lost_writes, some of those
   std::uint64_t shuffle_disks = 0;  // one drawn disk is quick, all others slow
   // The whole room goes dark right after an answer to a client, once in so many answers.
@@ -163,6 +165,11 @@ class Faults {
   void cut_for(Duration span, const SimMachine& a, const SimMachine& b);
   void heal(SimMachine& machine);
   bool counts_strike();
+
+  // faults_leases.cc
+  void doze();
+  void forget();
+  void heal_later(SimMachine& machine, Duration most);
 
   World& world_;
   Prng prng_;

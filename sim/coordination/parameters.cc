@@ -35,6 +35,8 @@ constexpr Kind kinds[] = {
     {"lost_writes", &FaultOptions::lost_writes},
     {"depose", &FaultOptions::depose},
     {"usurp", &FaultOptions::usurp},
+    {"doze", &FaultOptions::doze},
+    {"forget", &FaultOptions::forget},
     {"amnesia", &FaultOptions::amnesia},
     {"shuffle", &FaultOptions::shuffle_disks},
 };
@@ -180,6 +182,28 @@ void aim_members(Prng& prng, Parameters& p) {
   p.faults.gap_max = Duration::millis(prng.between(200, 2000));
 }
 
+// Leaders that sleep or are cut off while their leases end, and those that granted them restart.
+void aim_leases(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.tick_ms = 1000;
+  p.session_timeout_ms = 6000;  // clients stay with a leader that sleeps
+  p.lease_ms = static_cast<std::int32_t>(prng.between(300, 1000));
+  p.storm = Duration::seconds(prng.between(12, 20));
+  // Many that are idle for longer than an election takes, and then read from whoever they are with.
+  p.clients = static_cast<int>(prng.between(5, 8));
+  p.operations = static_cast<int>(prng.between(30, 70));
+  p.servers = prng.chance(3, 4) ? 3 : 5;
+  p.observers = p.groups = 0;
+  p.faults.doze = 30;
+  p.faults.forget = prng.chance(2, 3) ? 20 : 0;
+  p.faults.depose = 4;
+  p.faults.pause = 2;
+  p.faults.kill = prng.chance(1, 2) ? 10 : 1;
+  p.faults.slow_link = 2;
+  p.drift_ppm_max = 50'000;
+  p.faults.gap_max = Duration::millis(prng.between(100, 1000));
+}
+
 void aim_bursts(Prng& prng, Parameters& p) {
   p.burst_max = 200;
   p.lane_tasks_max = 64 + prng.below(1000);
@@ -227,6 +251,7 @@ constexpr Aim all_aims[] = {
     {"bursts", 4, aim_bursts},
     {"overload", 5, aim_overload},
     {"members", 16, aim_members},
+    {"leases", 12, aim_leases},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
     {"constrained_election", 1,
@@ -251,6 +276,11 @@ const Aim& draw_aim(Prng& prng, const std::string& wanted) {
     draw -= aim.weight;
   }
   return all_aims[0];
+}
+
+bool is_of_leases(PlantedBug planted) {
+  return planted == PlantedBug::lease_without_quorum || planted == PlantedBug::lease_from_receipt ||
+         planted == PlantedBug::lease_forgotten_at_restart;
 }
 
 void draw_network(Prng& prng, NetworkOptions& network) {
@@ -296,6 +326,12 @@ Parameters draw_parameters(const ScenarioOptions& options) {
     p.spares =
         std::min<int>(static_cast<int>(prng.between(1, 2)), servers_max - p.servers - p.observers);
   }
+  // Whoever runs without leases has none of their bugs.
+  const bool leases = prng.chance(1, 4) || is_of_leases(options.planted);
+  if (leases && p.lease_ms == 0) {
+    p.lease_ms = static_cast<std::int32_t>(prng.between(30, p.tick_ms));
+  }
+  p.linearizable_reads = p.linearizable_reads || (p.lease_ms != 0 && prng.chance(1, 2));
   p.faults.skipped = options.less.skipped;
   p.faults.strikes_max = options.less.strikes_max;
   p.clients = std::min(p.clients, options.less.clients_max);
@@ -314,6 +350,7 @@ std::string show(const Parameters& p) {
       p.faults.gap_max.millis());
   text += p.floods > 0 ? fmt::format(" floods={}", p.floods) : "";
   text += p.linearizable_reads ? " linearizable_reads" : "";
+  text += p.lease_ms != 0 ? fmt::format(" lease={}ms", p.lease_ms) : "";
   for (const Kind& kind : kinds) {
     if (p.faults.*kind.weight != 0) {
       text += fmt::format(" {}={}", kind.name, p.faults.*kind.weight);

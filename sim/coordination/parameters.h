@@ -26,11 +26,13 @@ struct Parameters {
   int burst_max = 8;
   std::uint64_t data_max = 0;
   Duration storm;
+  std::int32_t tick_ms = 500;
   std::int32_t session_timeout_ms = 4000;
   std::uint64_t snapshot_count = 200;
   std::uint64_t log_slots_kept = 20'000;
   int edge_lanes = 0;
   bool linearizable_reads = false;  // synod.linearizableReads
+  std::int32_t lease_ms = 0;        // synod.leaseMs
   std::int64_t drift_ppm_max = 20'000;
   NetworkOptions network;
   FaultOptions faults;

@@ -128,6 +128,8 @@ class Run {
           plan.log_slots_kept = parameters_.log_slots_kept;
           plan.edge_lanes = parameters_.edge_lanes;
           plan.linearizable_reads = parameters_.linearizable_reads;
+          plan.tick_ms = parameters_.tick_ms;
+          plan.lease_ms = parameters_.lease_ms;
           plan.small_queues = parameters_.floods > 0;
           // One that runs other rules than the others is what that bug is about.
           const bool other = options_.planted == PlantedBug::other_rules && plan.id != 1;

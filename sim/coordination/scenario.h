@@ -54,6 +54,7 @@ struct ServerPlan {
   std::uint64_t log_slots_kept = 20'000;
   int edge_lanes = 0;  // 0: edges on the engine's own Lane
   bool linearizable_reads = false;
+  std::int32_t lease_ms = 0;  // synod.leaseMs
   bool small_queues = false;  // and batches: little is too much for it
   bool reconfig = false;      // members join and leave: by anybody, at any time
   PlantedBug planted = PlantedBug::none;

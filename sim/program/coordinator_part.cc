@@ -19,6 +19,7 @@ std::string zoo_cfg(const coordination::ServerPlan& plan, std::uint64_t snapshot
       snapshot_count);
   text += plan.reconfig ? "reconfigEnabled=true\nstandaloneEnabled=false\nskipACL=yes\n" : "";
   text += plan.linearizable_reads ? "synod.linearizableReads=true\n" : "";
+  text += plan.lease_ms != 0 ? fmt::format("synod.leaseMs={}\n", plan.lease_ms) : "";
   for (std::size_t i = 0; i < plan.peers.size(); ++i) {
     const bool listed = plan.listed == 0 || i < static_cast<std::size_t>(plan.listed);
     if (!listed && i + 1 != static_cast<std::size_t>(plan.id)) {

@@ -29,7 +29,10 @@ enum class PlantedBug {
   rolled_back_voter_votes,  // P1: a voter that may have lost its last groups counts at once
   membership_one_quorum,    // P1: a change of members asks only one of the two sets
   apply_before_chosen,      // P2: a follower applies what it accepted
-  sync_without_quorum,      // P2: a leader answers a barrier without asking whether it still leads
+  lease_without_quorum,     // P2: a leader counts on a lease that nobody has granted
+  lease_from_receipt,       // P2: a leader counts its lease from when the grant arrives
+  lease_forgotten_at_restart,  // P2: one that restarts promises at once, whatever it granted
+  sync_without_quorum,  // P2: a leader answers a barrier without asking whether it still leads
   // The coordination server.
   sync_not_awaited,         // P2: a barrier is answered before its slot is applied
   reorder_forwarded,        // P2: forwarded writes change places, and apply takes them as they come

@@ -57,6 +57,7 @@ struct EngineOptions {
   Duration tick = Duration::millis(2000);  // zoo.cfg's tickTime
   Duration heartbeat_interval = Duration::millis(100);
   Duration election_timeout = Duration::millis(1000);
+  Duration lease;                       // of paxos::Options
   std::uint64_t state_limit_bytes = 0;  // edges keep it, the engine tells of it; 0: none
   std::string config_text;  // of /zookeeper/config, set by whoever leads, until a change of members
   bool reconfig_enabled = false;  // servers that the members do not name may come and learn

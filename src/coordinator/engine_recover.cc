@@ -40,6 +40,7 @@ void Engine::take(Opened&& r) {
   recovered_.adopted = node->adopted;
   recovered_.log_first = opened_->log_first;
   recovered_.doubtful = node->doubtful;
+  recovered_.lease = node->lease;
   recovered_.membership = paxos::Membership(node->identity.founders);
   recovered_.chosen_chain = paxos::Chain(opened_->tail_before_chain);
   if (!opened_->snapshot.has_value()) {
@@ -121,6 +122,7 @@ void Engine::start_core() {
   core.rules_of_changes = znode::rules_version_of_changes;
   core.heartbeat_interval = options_.heartbeat_interval;
   core.election_timeout = options_.election_timeout;
+  core.lease = options_.lease;
   core.planted =
       options_.planted == PlantedBug::answer_before_flush ? PlantedBug::none : options_.planted;
   core_.emplace(core, recovered_);

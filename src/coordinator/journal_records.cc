@@ -5,6 +5,9 @@
 namespace synod::coordinator {
 namespace {
 
+// The longest lease that this server grants, in milliseconds. Frozen (docs/formats/log.md).
+constexpr std::uint32_t lease_note_key = 512;
+
 struct ToStorage {
   NodeId self;
   std::vector<storage::Record> out{};
@@ -27,6 +30,11 @@ struct ToStorage {
     if (r.chosen.value() > 0) {
       out.push_back(storage::Chosen{r.chosen});
     }
+  }
+  void operator()(const paxos::LeaseRecord& r) {
+    ByteWriter length;
+    length.u32(static_cast<std::uint32_t>(r.length.millis()));
+    out.push_back(storage::Note{lease_note_key, length.take()});
   }
   void operator()(const paxos::StageRecord& r) {
     out.push_back(
@@ -95,6 +103,13 @@ Result<RecoveredNode> to_paxos(const storage::LogState& state) {
   node.identity.in_doubt =
       claim != storage::doubt_unclaimed && Incarnation(claim) == node.identity.incarnation;
   node.doubtful = anew;
+  if (const auto lease = state.notes.find(lease_note_key); lease != state.notes.end()) {
+    ByteReader in(lease->second);
+    node.lease = Duration::millis(in.u32());
+    if (!in.done()) {
+      return Error{ErrorCode::malformed, "the note on leases in the log is malformed"};
+    }
+  }
   node.promised = to_paxos(state.promised);
   node.adopted = to_paxos(state.adopted);
   return node;

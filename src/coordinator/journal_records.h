@@ -28,12 +28,13 @@ Result<paxos::Entry> decode_entry(ByteView bytes);
 std::vector<storage::Record> to_storage(const paxos::Record& record, NodeId self);
 
 // Everything that the core needs of a recovered log but what concerns the applied state: fills
-// identity, promised, adopted, log_first and doubtful.
+// identity, promised, adopted, log_first, doubtful and lease.
 struct RecoveredNode {
   paxos::IdentityRecord identity;  // incarnation 0: none yet
   paxos::Ballot promised;
   paxos::Ballot adopted;
   bool doubtful = false;
+  Duration lease;
 };
 Result<RecoveredNode> to_paxos(const storage::LogState& state);
 

@@ -51,6 +51,13 @@ TEST(JournalRecords, WhatTheCoreDecidedComesBack) {
   EXPECT_EQ(node->adopted, (paxos::Ballot{4, NodeId(1)}));
 }
 
+TEST(JournalRecords, HowLongLeasesAreComesBack) {
+  EXPECT_EQ(to_paxos(after({})).value().lease, Duration());
+  const std::vector<paxos::Record> lengths{paxos::LeaseRecord{Duration::millis(300)},
+                                           paxos::LeaseRecord{Duration::millis(200)}};
+  EXPECT_EQ(to_paxos(after(lengths)).value().lease, Duration::millis(200));
+}
+
 TEST(JournalRecords, AnInstalledSnapshotBeginsTheHistory) {
   paxos::AdoptRecord adopt{third_ballot,    Slot(40), Slot(40),
                            paxos::Chain(9), true,     paxos::Chain(9)};

@@ -13,9 +13,6 @@
 namespace synod::coordinator {
 namespace {
 
-// Failure detection follows tickTime, within what a busy machine can keep and a user will wait.
-constexpr std::int64_t election_timeout_ms_min = 500;
-constexpr std::int64_t election_timeout_ms_max = 1000;
 constexpr std::int64_t heartbeats_per_timeout = 10;
 // A snapshot from a peer is loaded beside the old state, and queues and the log want memory, too.
 constexpr std::uint64_t state_part_of_memory = 4;
@@ -26,10 +23,9 @@ EngineOptions engine_options(const ZooConfig& config) {
   EngineOptions options;
   options.self = config.my_id.value_or(NodeId(1));
   options.tick = Duration::millis(config.tick_ms);
-  const std::int64_t timeout_ms =
-      std::clamp<std::int64_t>(config.tick_ms, election_timeout_ms_min, election_timeout_ms_max);
-  options.election_timeout = Duration::millis(timeout_ms);
+  options.election_timeout = Duration::millis(config.election_timeout_ms());
   options.heartbeat_interval = options.election_timeout / heartbeats_per_timeout;
+  options.lease = Duration::millis(config.lease_ms);
   options.snapshots.every = std::max<std::uint64_t>(config.snapshot_count, 1);
   options.state_limit_bytes = config.state_limit_bytes.value_or(0);
   options.config_text = config_node_text(config);

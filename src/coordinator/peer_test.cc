@@ -44,7 +44,8 @@ std::vector<Frame> examples() {
       paxos::Chosen{second_ballot, Slot(2)},
       paxos::Heartbeat{second_ballot, Slot(2), 8, 9},
       paxos::HeartbeatReply{second_ballot, 8, true, Slot(2), Incarnation(6)},
-      paxos::StepDown{second_ballot, NodeId(2)}};
+      paxos::StepDown{second_ballot, NodeId(2)},
+      paxos::LeaseGranted{second_ballot, 8, 9, Incarnation(6)}};
   std::vector<Frame> frames;
   for (const paxos::Message& message : consensus) {
     frames.push_back(PeerMessage(message));
@@ -250,6 +251,7 @@ TEST_F(PeerLinks, what_the_other_does_not_know_is_not_sent) {
   const auto tell = [](sim::SimProcess& from, NodeId to) {
     Links& links = *from.program<Station>()->links;
     EXPECT_TRUE(links.send(to, DigestsSaid{1, {{Slot(16), 17}}}));
+    EXPECT_TRUE(links.send(to, PeerMessage(paxos::Message(paxos::LeaseGranted{}))));
     EXPECT_TRUE(links.send(to, SyncAsk{5}));
   };
   tell(one, NodeId(2));

@@ -360,6 +360,7 @@ const std::map<std::string, Setter, std::less<>>& setters() {
       {"standaloneEnabled", boolean_into(&ZooConfig::standalone_enabled)},
       {"synod.slowRequestMs", number_into<std::int32_t>(&ZooConfig::slow_request_ms, 0, ms_max)},
       {"synod.stateLimit", parse_state_limit},
+      {"synod.leaseMs", number_into<std::int32_t>(&ZooConfig::lease_ms, 0, ms_max)},
       {"synod.linearizableReads", boolean_into(&ZooConfig::linearizable_reads)},
       {"DigestAuthenticationProvider.enabled", boolean_into(&ZooConfig::digest_enabled)},
       {"DigestAuthenticationProvider.superDigest", text_into(&ZooConfig::super_digest)},
@@ -446,6 +447,14 @@ Status check_whole(ZooConfig& config) {
   if (config.session_timeout_ms_min > config.session_timeout_ms_max) {
     return invalid(fmt::format("minSessionTimeout {} is above maxSessionTimeout {}",
                                config.session_timeout_ms_min, config.session_timeout_ms_max));
+  }
+  constexpr std::int32_t lease_ms_min = 30;
+  const std::int32_t lease_ms_max = config.election_timeout_ms();
+  if (config.lease_ms != 0 && (config.lease_ms < lease_ms_min || config.lease_ms > lease_ms_max)) {
+    return invalid(
+        fmt::format("synod.leaseMs: expected 0 (none), or {} to {} with tickTime={}, "
+                    "found {}",
+                    lease_ms_min, lease_ms_max, config.tick_ms, config.lease_ms));
   }
   return check_servers(config);
 }

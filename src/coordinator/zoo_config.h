@@ -8,6 +8,7 @@
 // Errors  invalid_argument, naming the line or the key and what is expected.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -61,6 +62,7 @@ struct ZooConfig {
   bool reconfig_enabled = false;
   bool standalone_enabled = true;       // one voter alone is no ensemble, and becomes none
   bool linearizable_reads = false;      // synod.linearizableReads, ours
+  std::int32_t lease_ms = 0;            // synod.leaseMs, ours; 0: none
   std::int32_t slow_request_ms = 1000;  // synod.slowRequestMs, ours; 0: none is told
   // synod.stateLimit, ours; 0: none; not set: a quarter of the machine's memory.
   std::optional<std::uint64_t> state_limit_bytes;
@@ -85,6 +87,8 @@ struct ZooConfig {
 
   const ServerLine* find_server(NodeId id) const;
   std::size_t voters() const;
+  // Failure detection follows tickTime, within what a busy machine can keep and a user will wait.
+  std::int32_t election_timeout_ms() const { return std::clamp(tick_ms, 500, 1000); }
   bool standalone() const { return servers.empty() || (servers.size() < 2 && standalone_enabled); }
 };
 

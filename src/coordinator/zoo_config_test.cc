@@ -125,6 +125,15 @@ TEST(ZooConfig, LimitsAreDividedAmongServersAndEdges) {
             "\"lots\"");
 }
 
+TEST(ZooConfig, LeasesAreNoLongerThanAnElectionWaits) {
+  EXPECT_EQ(parse_zoo_config("dataDir=/d\n").value().lease_ms, 0);
+  EXPECT_EQ(parse_zoo_config("dataDir=/d\nsynod.leaseMs=200\n").value().lease_ms, 200);
+  EXPECT_EQ(error_of("dataDir=/d\nsynod.leaseMs=600\ntickTime=500\n"),
+            "synod.leaseMs: expected 0 (none), or 30 to 500 with tickTime=500, found 600");
+  EXPECT_EQ(error_of("dataDir=/d\nsynod.leaseMs=29\n"),
+            "synod.leaseMs: expected 0 (none), or 30 to 1000 with tickTime=3000, found 29");
+}
+
 TEST(ZooConfig, StandaloneNeedsNoId) {
   Result<ZooConfig> config = parse_zoo_config("dataDir=/d\nclientPort=0\n");
   ASSERT_TRUE(config.ok());

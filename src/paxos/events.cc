@@ -22,6 +22,7 @@ struct Printer {
     out << "adopt " << r.ballot << " keep=" << r.keep << " last=" << r.last
         << (r.snapshot ? " snapshot" : "");
   }
+  void operator()(const LeaseRecord& r) const { out << "lease " << r.length.millis() << "ms"; }
 
   // Events.
   void operator()(const Started&) const { out << "started"; }

@@ -54,7 +54,12 @@ struct AdoptRecord {
   bool snapshot = false;
   Chain keep_chain;  // at keep, with snapshot
 };
-using Record = std::variant<IdentityRecord, PromiseRecord, AppendRecord, StageRecord, AdoptRecord>;
+// How long a lease that this node grants is at most.
+struct LeaseRecord {
+  Duration length;
+};
+using Record = std::variant<IdentityRecord, PromiseRecord, AppendRecord, StageRecord, AdoptRecord,
+                            LeaseRecord>;
 
 // ---- what recovery found on the disk
 
@@ -76,6 +81,7 @@ struct Recovered {
   // witness, or the machine was restarted since (a disk may have said yes and forgotten, or have
   // been put back). No new incarnation was taken since.
   bool doubtful = false;
+  Duration lease;  // LeaseRecord's
 };
 
 // ---- events
@@ -120,7 +126,8 @@ struct ProposeChange {
   Membership members;
   Bytes owners;
 };
-// Leader only, else ReadFailed. Answered after one quorum round, shared by all that wait.
+// Leader only, else ReadFailed. Answered at once under a lease, else after one quorum round, shared
+// by all that wait. `now` was asked for after whoever reads had asked.
 struct Read {
   Instant now;
   std::uint64_t token = 0;

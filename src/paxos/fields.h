@@ -45,6 +45,8 @@ void each_field(M& m, F&& f) {
     f(m.ballot), f(m.round), f(m.adopted), f(m.last), f(m.incarnation);
   } else if constexpr (std::is_same_v<T, StepDown>) {
     f(m.ballot), f(m.successor);
+  } else if constexpr (std::is_same_v<T, LeaseGranted>) {
+    f(m.ballot), f(m.round), f(m.lease_ms), f(m.incarnation);
   } else if constexpr (std::is_same_v<T, Ballot>) {
     f(m.number), f(m.node);
   } else if constexpr (std::is_same_v<T, Position>) {

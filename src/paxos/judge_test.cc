@@ -25,6 +25,8 @@ void Journal::State::apply(const Record& record) {
     SYNOD_CHECK(r3->slot == last().next() && r3->before == chain_at(last()));
     log.push_back(Shown{r3->chain, r3->entry});
     noted_chosen = r3->chosen;
+  } else if (const auto* lease_record = std::get_if<LeaseRecord>(&record)) {
+    lease = lease_record->length;
   } else if (const auto* r4 = std::get_if<StageRecord>(&record)) {
     if (staged_ballot != r4->ballot || staged_keep != r4->keep) {
       staged_ballot = r4->ballot;
@@ -137,6 +139,7 @@ Recovered Journal::recover() const {
   recovered.membership = disk.base_membership;
   recovered.log_first = disk.base.next();
   recovered.doubtful = disk.doubtful;
+  recovered.lease = disk.lease;
   if (recovered.membership.empty()) {
     recovered.membership = Membership(disk.identity.founders);
   }
@@ -163,6 +166,7 @@ std::uint64_t Journal::digest() const {
     h = hash_mix(h, hash_mix(state->chain_at(state->last()).value(), state->last().value()));
     h = hash_mix(h, state->staged.empty() ? 0 : state->staged.back().chain.value());
     h = hash_mix(h, hash_mix(state->staged_keep.value(), state->staged.size()));
+    h = hash_mix(h, static_cast<std::uint64_t>(state->lease.nanos()));
   }
   return hash_mix(h, pending_.size());
 }
@@ -283,7 +287,19 @@ void Judge::judge() {
   }
 }
 
+void Judge::on_read(NodeId node, std::uint64_t token) { reads_[{node, token}] = delivered_; }
+
+void Judge::on_read_ready(NodeId node, std::uint64_t token, Slot slot) {
+  ++reads_answered_;
+  if (slot < reads_[{node, token}]) {
+    blame("node " + std::to_string(node.value()) + " answers a read at slot " +
+          std::to_string(slot.value()) + " and slot " +
+          std::to_string(reads_[{node, token}].value()) + " was delivered before");
+  }
+}
+
 void Judge::on_delivered(NodeId node, Slot slot, Chain chain) {
+  delivered_ = std::max(delivered_, slot);
   if (slot > chosen()) {
     blame("node " + std::to_string(node.value()) + " delivers slot " +
           std::to_string(slot.value()) + " which is not chosen");

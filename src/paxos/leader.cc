@@ -43,6 +43,7 @@ void Leader::place(const Step& step, Acceptor& acceptor, NodeId peer, const Prom
     progress.adopted = false;
     progress.accepted = Slot(0);
     progress.incarnation = m.incarnation;
+    progress.lease_until = Instant();
   }
   const bool lost = m.position.adopted != ballot_ || m.position.last < progress.accepted;
   if (progress.adopted && lost) {
@@ -243,12 +244,17 @@ void Leader::readmit_if_due(const Step& step, Acceptor& acceptor, Slot log_first
 
 void Leader::heartbeat(const Step& step, const Acceptor& acceptor) {
   ++round_;
+  const Duration lease = leads() ? step.options.lease : Duration();
+  if (lease > Duration()) {
+    lease_beats_.note(round_, step.now, lease);
+  }
   for (auto& [peer, progress] : peers_) {
     if (peer == self_) {
       continue;
     }
     progress.next_at_beat = progress.lesson.next();
-    step.send(peer, Heartbeat{ballot_, acceptor.history().chosen(), round_, 0});
+    step.send(peer, Heartbeat{ballot_, acceptor.history().chosen(), round_,
+                              static_cast<std::uint32_t>(lease.millis())});
   }
 }
 
@@ -334,7 +340,42 @@ NodeId Leader::most_advanced(const Step& step, const Acceptor& acceptor) const {
 
 // ---- reads
 
+void Leader::on_lease_granted(const Step& step, NodeId from, const LeaseGranted& m) {
+  auto it = peers_.find(from);
+  const Duration lease = step.options.lease;
+  if (!leads() || it == peers_.end() || it->second.incarnation != m.incarnation ||
+      Duration::millis(m.lease_ms) != lease) {
+    return;
+  }
+  std::optional<Instant> end = lease_beats_.end_of(m.round, lease);
+  if (step.options.planted == PlantedBug::lease_from_receipt) {
+    end = step.now + lease;
+  }
+  it->second.lease_until = std::max(it->second.lease_until, end.value_or(Instant()));
+}
+
+bool Leader::holds_lease(const Step& step, const Acceptor& acceptor) const {
+  if (step.options.lease <= Duration() || !serving_) {
+    return false;
+  }
+  const History& history = acceptor.history();
+  const std::vector<const Membership*> in_force =
+      history.configurations(history.chosen(), history.last());
+  const auto granted = [&](const Member& member) {
+    auto it = peers_.find(member.node);
+    return it != peers_.end() && it->second.incarnation == member.incarnation &&
+           (member.node == self_ || step.now < it->second.lease_until);
+  };
+  return step.options.planted == PlantedBug::lease_without_quorum ||
+         std::all_of(in_force.begin(), in_force.end(),
+                     [&](const Membership* set) { return set->quorum(granted); });
+}
+
 void Leader::read(const Step& step, Acceptor& acceptor, std::uint64_t token) {
+  if (holds_lease(step, acceptor)) {
+    step.effects.push_back(ReadReady{token, acceptor.history().chosen()});
+    return;
+  }
   reads_waiting_.push_back(token);
   if (serving_ && reads_asked_.empty()) {
     begin_round(step, acceptor);

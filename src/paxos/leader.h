@@ -15,6 +15,9 @@
 //                of both sets; so does whoever wants to lead with a history that holds it. A chosen
 //                change is followed by an entry of no effect, its seal: with that a quorum of the
 //                new set knows durably that the old set need not be asked any more.
+//             C5 a lease is held while one is granted by a quorum of every set that may be in
+//             force,
+//                each voter under the incarnation that the set names.
 #pragma once
 
 #include <map>
@@ -22,6 +25,7 @@
 #include <vector>
 
 #include "paxos/acceptor.h"
+#include "paxos/lease.h"
 #include "paxos/lesson.h"
 
 namespace synod::paxos {
@@ -39,6 +43,7 @@ struct Progress {
   std::uint64_t heard_round = 0;  // the same, by any incarnation
   Slot next_at_beat;              // next slot to send when the last heartbeat left
   std::uint32_t beats_not_adopted = 0;
+  Instant lease_until;  // granted by this incarnation
 
   bool heard_within(Duration time, Instant now) const { return heard_ever && now - heard < time; }
 };
@@ -75,6 +80,7 @@ class Leader {
                  Slot log_first);
   void on_heartbeat_reply(const Step& step, Acceptor& acceptor, NodeId from,
                           const HeartbeatReply& m, Slot log_first);
+  void on_lease_granted(const Step& step, NodeId from, const LeaseGranted& m);
   void on_sent(const Step& step, Acceptor& acceptor, const Sent& e, Slot log_first);
   void on_link_up(const Step& step, NodeId peer);
   void on_link_down(const Step& step, NodeId peer);
@@ -118,6 +124,8 @@ class Leader {
   // C3, of one that speaks for this ballot.
   bool counts(const Step& step, const Membership& membership, const Member& member,
               const Progress& progress) const;
+  // C5.
+  bool holds_lease(const Step& step, const Acceptor& acceptor) const;
   Slot known_chosen() const;
   void place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m, Slot log_first);
   void pump(const Step& step, const Acceptor& acceptor, Slot log_first);
@@ -146,6 +154,7 @@ class Leader {
   std::uint64_t round_ = 0;
   std::uint64_t doubt_round_ = 0;           // the heartbeat since the last doubtful promise
   std::map<NodeId, Incarnation> in_doubt_;  // those that were heard
+  LeaseBeats lease_beats_;
   std::vector<std::uint64_t> reads_waiting_;
   std::vector<std::uint64_t> reads_asked_;  // in the round under way
   std::uint64_t asked_round_ = 0;

@@ -31,6 +31,7 @@ Machine::Machine(const Options& options, const Recovered& recovered)
       outbox_(options.self, options.planted),
       founding_(options, recovered),
       acceptor_(options, recovered),
+      grants_(options, recovered),
       log_first_(recovered.log_first) {
   election_.note_number(acceptor_.promised().number);
 }
@@ -38,7 +39,9 @@ Machine::Machine(const Options& options, const Recovered& recovered)
 void Machine::step(const Event& event, Effects& effects) {
   now_ = time_of(event, now_);
   Step step{options_, now_, outbox_, effects, contacts_};
+  hear_put_off(step);
   std::visit([&](const auto& e) { on(step, e); }, event);
+  hear_put_off(step);
   while (!outbox_.local().empty()) {
     const Message message = std::move(outbox_.local().front());
     outbox_.local().pop_front();
@@ -198,7 +201,25 @@ Instant Machine::next_alarm() const {
   }
   // One that only learns wants to know, too, that nobody leads any more.
   const bool watches = may_stand() || !election_.lost(now_, options_);
-  return watches ? election_.next(now_, options_) : Instant::max();
+  const Instant next = watches ? election_.next(now_, options_) : Instant::max();
+  const Instant free = free_at();
+  if (now_ >= free) {
+    return next;
+  }
+  return grants_.any_put_off() ? grants_.until() : std::max(next, free);
+}
+
+// Leases of several end at once: who stands first goes by rank then, too.
+Instant Machine::free_at() const {
+  return grants_.until() + options_.rank_delay * static_cast<std::int64_t>(rank());
+}
+
+// Often enough that a lease is renewed twice before it ends.
+Duration Machine::beat_interval() const {
+  constexpr std::int64_t beats_per_lease = 3;
+  const bool leases = options_.lease > Duration();
+  return leases ? std::min(options_.heartbeat_interval, options_.lease / beats_per_lease)
+                : options_.heartbeat_interval;
 }
 
 void Machine::set_alarm(Step& step) {
@@ -212,6 +233,7 @@ void Machine::set_alarm(Step& step) {
 void Machine::on(Step& step, const Started&) {
   contacts_.start(step.now);
   founding_.start(step);
+  grants_.start(step);
   next_beat_ = step.now;
   if (founding_.founded()) {
     on_founded(step);
@@ -231,7 +253,7 @@ void Machine::on(Step& step, const Tick&) {
     if (!leading_.has_quorum(step, acceptor_)) {
       give_up(step, "no quorum answers", NodeId());
     } else if (step.now >= next_beat_) {
-      next_beat_ = step.now + options_.heartbeat_interval;
+      next_beat_ = step.now + beat_interval();
       leading_.heartbeat(step, acceptor_);
     }
     return;
@@ -242,7 +264,8 @@ void Machine::on(Step& step, const Tick&) {
     }
     return;
   }
-  if (may_stand() && election_.tick(step, acceptor_.history().membership(), peers(), rank())) {
+  if (may_stand() && step.now >= free_at() &&
+      election_.tick(step, acceptor_.history().membership(), peers(), rank())) {
     stand(step);
   }
 }
@@ -264,7 +287,7 @@ void Machine::stand(Step& step) {
   acceptor_.raise(step, Ballot{number, options_.self});
   election_.follow(step, options_.self);
   step.note(fmt::format("stands with ballot {}.{}", number, options_.self.value()));
-  next_beat_ = step.now + options_.heartbeat_interval;
+  next_beat_ = step.now + beat_interval();
   leading_.prepare(step, acceptor_, peers());
 }
 
@@ -293,7 +316,7 @@ void Machine::stop_teaching(const Step& step) {
 }
 
 void Machine::on(Step& step, const Stand&) {
-  if (!may_stand()) {
+  if (!may_stand() || grants_.run(step.now)) {
     return;
   }
   if (leading_.phase() != Leader::Phase::none) {
@@ -389,6 +412,7 @@ void Machine::on(Step&, const LogTrimmed& e) { log_first_ = std::max(log_first_,
 std::uint64_t Machine::digest() const {
   std::uint64_t h = hash_mix(outbox_.digest(), founding_.digest());
   h = hash_mix(h, acceptor_.digest());
+  h = hash_mix(h, grants_.digest());
   h = hash_mix(h, leading_.digest());
   h = hash_mix(h, election_.digest());
   h = hash_mix(h, hash_mix(pupil_.value(), pupil_lesson_.digest()));

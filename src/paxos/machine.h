@@ -10,6 +10,7 @@
 #include "paxos/election.h"
 #include "paxos/founding.h"
 #include "paxos/leader.h"
+#include "paxos/lease.h"
 
 namespace synod::paxos {
 
@@ -64,7 +65,11 @@ class Machine {
   void hear(Step& step, NodeId from, const Heartbeat& m);
   void hear(Step& step, NodeId from, const HeartbeatReply& m);
   void hear(Step& step, NodeId from, const StepDown& m);
+  void hear(Step& step, NodeId from, const LeaseGranted& m);
 
+  // True if it waits, since a lease that this node has granted runs.
+  bool put_off(Step& step, NodeId from, Ballot ballot, const Message& message);
+  void hear_put_off(Step& step);
   bool refuse(Step& step, NodeId from, Ballot ballot);
   bool from_leader(Step& step, NodeId from, Ballot ballot);
   void stand(Step& step);
@@ -76,6 +81,8 @@ class Machine {
   bool is_member(NodeId node) const;
   void set_alarm(Step& step);
   Instant next_alarm() const;
+  Duration beat_interval() const;
+  Instant free_at() const;
   std::vector<NodeId> peers() const;
   bool is_peer(NodeId node) const;
   std::uint64_t rank() const;
@@ -86,6 +93,7 @@ class Machine {
   Contacts contacts_;
   Founding founding_;
   Acceptor acceptor_;
+  Grants grants_;
   Leader leading_;
   Election election_;
   Slot log_first_;

@@ -16,10 +16,33 @@ void Machine::hear(Step& step, NodeId from, const Message& message) {
   std::visit([&](const auto& m) { hear(step, from, m); }, message);
 }
 
-// True if the ballot is too low, and says so. A higher one is promised from here on.
+bool Machine::put_off(Step& step, NodeId from, Ballot ballot, const Message& message) {
+  const bool waits = ballot > acceptor_.promised() && grants_.run(step.now);
+  if (waits && from == ballot.node) {
+    election_.note_number(ballot.number);
+    grants_.put_off(from, ballot, message);
+  }
+  return waits;
+}
+
+void Machine::hear_put_off(Step& step) {
+  if (grants_.run(step.now)) {
+    return;
+  }
+  grants_.settle(step);
+  for (const auto& [from, message] : grants_.take_put_off()) {
+    hear(step, from, message);
+  }
+}
+
+// True if the ballot is too low, and says so; or if it is too early for it. Else a higher one is
+// promised from here on.
 bool Machine::refuse(Step& step, NodeId from, Ballot ballot) {
   if (ballot < acceptor_.promised()) {
     step.send(from, Reject{ballot, acceptor_.promised()});
+    return true;
+  }
+  if (ballot > acceptor_.promised() && grants_.run(step.now)) {
     return true;
   }
   if (ballot > acceptor_.promised()) {
@@ -54,18 +77,18 @@ void Machine::hear(Step& step, NodeId from, const Who& m) {
 
 void Machine::hear(Step& step, NodeId from, const PreVote& m) {
   election_.on_pre_vote(step, from, m, acceptor_.promised(), founding_.identity().incarnation,
-                        leading_.leads(), rank());
+                        leading_.leads() || grants_.run(step.now), rank());
 }
 
 void Machine::hear(Step& step, NodeId from, const PreVoteReply& m) {
-  const bool may = may_stand() && leading_.phase() == Leader::Phase::none;
+  const bool may = may_stand() && leading_.phase() == Leader::Phase::none && !grants_.run(step.now);
   if (election_.on_reply(step, from, m, acceptor_.history().membership()) && may) {
     stand(step);
   }
 }
 
 void Machine::hear(Step& step, NodeId from, const Prepare& m) {
-  if (from_leader(step, from, m.ballot)) {
+  if (!put_off(step, from, m.ballot, m) && from_leader(step, from, m.ballot)) {
     acceptor_.on_prepare(step, from, m);
   }
 }
@@ -144,7 +167,7 @@ void Machine::hear(Step& step, NodeId from, const Chosen& m) {
 }
 
 void Machine::hear(Step& step, NodeId from, const Heartbeat& m) {
-  if (!from_leader(step, from, m.ballot)) {
+  if (put_off(step, from, m.ballot, m) || !from_leader(step, from, m.ballot)) {
     return;
   }
   const bool adopted = acceptor_.adopted() == m.ballot;
@@ -153,6 +176,14 @@ void Machine::hear(Step& step, NodeId from, const Heartbeat& m) {
   }
   step.send(from, HeartbeatReply{m.ballot, m.round, adopted, acceptor_.history().last(),
                                  founding_.identity().incarnation});
+  grants_.grant(step, from, m, founding_.identity().incarnation);
+}
+
+void Machine::hear(Step& step, NodeId from, const LeaseGranted& m) {
+  if (m.ballot == leading_.ballot()) {
+    leading_.hear(step, from);
+    leading_.on_lease_granted(step, from, m);
+  }
 }
 
 void Machine::hear(Step& step, NodeId from, const HeartbeatReply& m) {
@@ -163,15 +194,19 @@ void Machine::hear(Step& step, NodeId from, const HeartbeatReply& m) {
 }
 
 void Machine::hear(Step& step, NodeId from, const StepDown& m) {
+  if (from == m.ballot.node) {
+    grants_.forget(m.ballot);
+  }
   if (m.ballot != acceptor_.promised() || from != m.ballot.node || from == options_.self) {
     return;
   }
+  grants_.release(m.ballot);
   if (m.successor != options_.self && is_peer(m.successor)) {
     // It is waited for as if it led: who stands beside it costs both of them a round.
     election_.follow(step, m.successor);
     return;
   }
-  const bool chosen_heir = m.successor == options_.self && may_stand();
+  const bool chosen_heir = m.successor == options_.self && may_stand() && !grants_.run(step.now);
   election_.lose(step, rank());
   if (chosen_heir && leading_.phase() == Leader::Phase::none) {
     stand(step);

@@ -70,6 +70,9 @@ struct Printer {
   void operator()(const Chosen& m) const { out << "chosen " << m.ballot << '/' << m.chosen; }
   void operator()(const Heartbeat& m) const {
     out << "heartbeat " << m.ballot << " chosen=" << m.chosen << " round=" << m.round;
+    if (m.lease_ms != 0) {
+      out << " lease=" << m.lease_ms;
+    }
   }
   void operator()(const HeartbeatReply& m) const {
     out << "heartbeat-reply " << m.ballot << " round=" << m.round << " last=" << m.last
@@ -80,6 +83,9 @@ struct Printer {
     if (m.successor != NodeId()) {
       out << " successor=" << m.successor;
     }
+  }
+  void operator()(const LeaseGranted& m) const {
+    out << "lease-granted " << m.ballot << " round=" << m.round << " lease=" << m.lease_ms;
   }
   void entries(Slot first, const std::vector<Entry>& list) const {
     for (const Entry& entry : list) {

@@ -112,7 +112,7 @@ struct Heartbeat {
   Ballot ballot;
   Slot chosen;
   std::uint64_t round = 0;
-  std::uint32_t lease_ms = 0;  // unused
+  std::uint32_t lease_ms = 0;  // asked for; 0: none
 };
 struct HeartbeatReply {
   Ballot ballot;
@@ -127,9 +127,17 @@ struct StepDown {
   NodeId successor;
 };
 
+// In answer to a heartbeat that asked for a lease: it runs, from the receipt of that on (lease.h).
+struct LeaseGranted {
+  Ballot ballot;
+  std::uint64_t round = 0;
+  std::uint32_t lease_ms = 0;
+  Incarnation incarnation;
+};
+
 using Message =
     std::variant<Who, PreVote, PreVoteReply, Prepare, Promise, Reject, Fetch, Stage, Adopt, Accept,
-                 Accepted, Rewind, Chosen, Heartbeat, HeartbeatReply, StepDown>;
+                 Accepted, Rewind, Chosen, Heartbeat, HeartbeatReply, StepDown, LeaseGranted>;
 
 // One line: "accept 2.3 slots 5..6 after 4, chosen 4".
 std::ostream& operator<<(std::ostream& out, const Message& message);

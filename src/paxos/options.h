@@ -32,6 +32,10 @@ struct Options {
   // A candidate that got no quorum of answers asks again after this, doubling to election_timeout.
   Duration prevote_retry = Duration::millis(20);
 
+  // Reads are answered without a round while a quorum has granted a lease of this length; 0: none
+  // is asked for and none granted. At most election_timeout, and the same everywhere (lease.h).
+  Duration lease;
+
   // Where logs are in doubt all voters are asked; one that was silent for so long is not waited for
   // any longer, although it alone may have what another one has lost (decision 0132).
   Duration doubt_patience = Duration::seconds(60);

@@ -2,12 +2,14 @@
 //
 //   cluster [nodes=3] [open=1] [empty=1] [planted=mix_histories] [chains=N] [window=N]
 //           [spares=2] [groups=1,1,2,2,3] [observers=4,5] [patience=60000]
+//           [lease=300] (milliseconds)
 //   stand n1 | propose n1 value=a,b | read n1 token=7 | hand-over n1
 //   change n1 to=1,4,5 [observers=4] (the members)
 //   flush n1 [count=1] | deliver n1 n2 [count=1] | drop n1 n2
 //   remember n1 | doubt n1 [torn=1] (its last flush is lost, and nothing vouches for it; or torn)
 //   reboot n1 [lost=2] (of a crashed node's machine, which forgets that many flushes)
 //   crash n1 | restart n1 | wipe n1 | refused n1 | cut n1 n2 | heal n1 n2 | reconnect n1 n2
+//   lease n1 ms=300 (from its next start on)
 //   trim n1 through=3 | settle | advance ms=1000 | show | applied | disk n1
 // Every command answers with what the nodes did; settle, advance and the like with deliveries,
 // roles and notes only, unless verbose=1.
@@ -62,6 +64,9 @@ PlantedBug planted_of(const std::string& name) {
   if (name == "membership_one_quorum") {
     return PlantedBug::membership_one_quorum;
   }
+  if (name == "lease_forgotten_at_restart") {
+    return PlantedBug::lease_forgotten_at_restart;
+  }
   return name == "count_leader_at_send" ? PlantedBug::count_leader_at_send : PlantedBug::none;
 }
 
@@ -97,6 +102,7 @@ class Handler : public script::Handler {
     settings.planted = planted_of(command.text("planted"));
     settings.chains_kept = static_cast<std::size_t>(command.number("chains", 1 << 16));
     settings.doubt_patience = Duration::millis(command.number("patience", 3'600'000));
+    settings.lease = Duration::millis(command.number("lease", 0));
     settings.in_flight_max = static_cast<std::size_t>(command.number("window", 256));
     settings.spares = static_cast<std::uint32_t>(command.number("spares", 0));
     std::uint32_t node = 0;
@@ -169,6 +175,8 @@ class Handler : public script::Handler {
       w.reboot(node, static_cast<std::size_t>(c.number("lost", 0)));
     } else if (verb == "refused") {
       w.refuse(node);
+    } else if (verb == "lease") {
+      w.set_lease(node, Duration::millis(c.number("ms", 0)));
     } else if (verb == "trim") {
       w.trim(node, Slot(static_cast<std::uint64_t>(c.number("through", 0))));
     } else if (verb == "disk") {
@@ -250,6 +258,9 @@ class Handler : public script::Handler {
     if (!state.staged.empty()) {
       out << " staged " << state.staged_ballot << ": " << state.staged.size() << " after "
           << state.staged_keep;
+    }
+    if (state.lease > Duration()) {
+      out << " lease=" << state.lease.millis();
     }
     out << '\n';
     return out.str();

@@ -20,6 +20,7 @@ Options options_of(NodeId self, const World::Settings& settings,
   options.chains_kept = settings.chains_kept;
   options.doubt_patience = settings.doubt_patience;
   options.slots_in_flight_max = settings.in_flight_max;
+  options.lease = settings.lease;
   return options;
 }
 
@@ -142,6 +143,8 @@ void World::perform(NodeId node, const Effect& effect) {
     step(node, Sent{now_, snapshot->to, snapshot->ballot, true, true, slot, n.applied_chain});
   } else if (const auto* alarm = std::get_if<WakeAt>(&effect)) {
     n.alarm = alarm->at;
+  } else if (const auto* ready = std::get_if<ReadReady>(&effect)) {
+    judge_.on_read_ready(node, ready->token, ready->slot);
   }
 }
 
@@ -188,7 +191,10 @@ void World::change(NodeId node, std::vector<Member> members) {
   step(node, ProposeChange{now_, Membership(std::move(members)), "owner's"});
 }
 
-void World::read(NodeId node, std::uint64_t token) { step(node, Read{now_, token}); }
+void World::read(NodeId node, std::uint64_t token) {
+  judge_.on_read(node, token);
+  step(node, Read{now_, token});
+}
 void World::hand_over(NodeId node) { step(node, HandOver{now_}); }
 
 bool World::flush(NodeId node, std::size_t count) {

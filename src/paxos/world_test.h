@@ -33,6 +33,7 @@ class Journal {
     Membership base_membership;
     std::deque<Shown> log;  // from base + 1
     Slot noted_chosen;
+    Duration lease;
     Ballot staged_ballot;
     Slot staged_keep;
     std::deque<Shown> staged;  // from staged_keep + 1
@@ -110,6 +111,10 @@ class Judge {
   std::string check_quorums(const Disks& disks) const;
   void blame(const std::string& what);
   Slot chosen() const { return Slot(chosen_.size()); }
+  // A read sees whatever anybody had delivered when it was asked for.
+  void on_read(NodeId node, std::uint64_t token);
+  void on_read_ready(NodeId node, std::uint64_t token, Slot slot);
+  std::size_t reads_answered() const { return reads_answered_; }
   // After the last chosen slot.
   const Membership& membership() const { return memberships_.back(); }
 
@@ -136,6 +141,9 @@ class Judge {
   std::vector<Chain> chosen_;              // of slots 1, 2, ...
   std::vector<Membership> memberships_;    // for slots 1, 2, ...
   std::map<std::string, Chain> proposed_;  // a batch's value -> the log it was proposed after
+  Slot delivered_;                         // by anybody
+  std::map<std::pair<NodeId, std::uint64_t>, Slot> reads_;  // and what was delivered then
+  std::size_t reads_answered_ = 0;
   std::string verdict_;
 };
 
@@ -151,6 +159,7 @@ class World {
     std::size_t chains_kept = 1 << 16;
     std::size_t in_flight_max = 256;
     Duration doubt_patience = Duration::seconds(3600);
+    Duration lease;
   };
 
   explicit World(const Settings& settings);
@@ -182,6 +191,7 @@ class World {
   // `kept` of the records had reached the disk all the same.
   void crash(NodeId node, std::size_t kept = 0);
   void restart(NodeId node);
+  void set_lease(NodeId node, Duration lease) { at(node).options.lease = lease; }
   void wipe(NodeId node);  // a crashed node's disk
   void remember(NodeId node) { at(node).journal.remember(); }
   void doubt(NodeId node, bool torn);  // a crashed node's last flush is lost, or was torn

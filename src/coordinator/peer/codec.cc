@@ -307,6 +307,10 @@ std::uint16_t format_of(const PeerMessage& message) {
   if (std::holds_alternative<Introduction>(message) || std::holds_alternative<ChangeAsk>(message)) {
     return format_of_changes;
   }
+  const auto* consensus = std::get_if<paxos::Message>(&message);
+  if (consensus != nullptr && std::holds_alternative<paxos::LeaseGranted>(*consensus)) {
+    return format_of_leases;
+  }
   const bool second =
       std::holds_alternative<DigestsSaid>(message) || std::holds_alternative<SnapshotFrom>(message);
   return second ? 2 : 1;

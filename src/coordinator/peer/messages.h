@@ -128,9 +128,10 @@ using PeerMessage = std::variant<paxos::Message, Forward, ForwardDropped, SyncAs
                                  RepairAsk, RepairGive, DigestsSaid, SnapshotFrom, Introduction,
                                  ChangeAsk, Reach, RelayOpen, Relayed, RelayBroken>;
 
-inline constexpr std::uint16_t format_newest = 4;
+inline constexpr std::uint16_t format_newest = 5;
 inline constexpr std::uint16_t format_of_changes = 3;
 inline constexpr std::uint16_t format_of_relays = 4;
+inline constexpr std::uint16_t format_of_leases = 5;
 // Of a frame format that does not know it a message is not sent.
 std::uint16_t format_of(const PeerMessage& message);
 
