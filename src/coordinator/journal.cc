@@ -118,7 +118,7 @@ Status Journal::Impl::try_open() {
   }
   SYNOD_TRY(read_tail(report_opened));
   report_opened.state = log_->state();
-  report_opened.log_first = log_->first_slot();
+  report_opened.log_first = first_given();
   report_opened.tail_state = opened.tail;
   report_opened.fresh = opened.fresh;
   lane_.log().info("journal", "opened last={} chosen={} log_first={} snapshot={} tail={}",
@@ -315,6 +315,17 @@ void Journal::Impl::end_full() {
   report(JournalFull{false});
 }
 
+// A slot is given with the chain before it. Where the oldest segment begins with slots that replace
+// others, what was before those is not known any more after a restart.
+Slot Journal::Impl::first_given() const {
+  const storage::LogState& state = log_->state();
+  Slot first = std::max(log_->first_slot(), Slot(1));
+  while (first <= state.last && !state.chain_at(Slot(first.value() - 1)).has_value()) {
+    first = first.next();
+  }
+  return first;
+}
+
 void Journal::Impl::read_log(const ReadLog& read) {
   flush();
   if (failed_) {
@@ -335,7 +346,7 @@ void Journal::Impl::read_log(const ReadLog& read) {
     answer.slots = std::move(slots).value();
     answer.before_chain = *before;
   }
-  answer.log_first = log_->first_slot();
+  answer.log_first = first_given();
   const auto newest = snapshots_->latest();
   answer.snapshot = newest.has_value() ? std::min(newest->id.slot, log_->state().last) : Slot();
   report(std::move(answer));

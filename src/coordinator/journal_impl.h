@@ -46,6 +46,8 @@ class Journal::Impl {
   void say_full(const std::string& why);
   void end_full();
   void read_log(const ReadLog& read);
+  // The oldest slot that read_log() can give.
+  Slot first_given() const;
   void witness_later();
   // Scrubbing (journal_repair.cc).
   void scrub_later();

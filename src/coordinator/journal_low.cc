@@ -223,7 +223,7 @@ void Journal::Impl::perform(const ShortenLog& command) {
     return;
   }
   purged_at_ = lane_.now();
-  const Slot first = log_->first_slot();
+  const Slot first = first_given();
   const auto oldest = snapshots_->remove_old(command.covered);
   if (!oldest.ok()) {
     lane_.log().warning("journal", "old snapshots stay: {}", oldest.error().message);
@@ -238,8 +238,8 @@ void Journal::Impl::perform(const ShortenLog& command) {
   if (!removed.ok()) {
     lane_.log().warning("journal", "old segments stay: {}", removed.error().message);
   }
-  if (log_->first_slot() != first) {
-    report(LogShortened{log_->first_slot()});
+  if (first_given() != first) {
+    report(LogShortened{first_given()});
   }
 }
 
