@@ -42,7 +42,7 @@ def digests(directory):
 
 # Of the points at which a recovery may be interrupted the last are all tried, in which new takes the place of old; of those
 # before, in which everything is written, some. After so many of them the new cluster is started, too.
-TRIED_LAST, TRIED_EVERY, STARTED = 20, 5, 4
+TRIED_LAST, TRIED_EVERY, STARTED = 20, 10, 4
 
 
 class Scene:
@@ -209,6 +209,7 @@ class Scene:
         """`recover` dies before each change that it makes to files; run again it comes to its end. `source`: a dataDir."""
         base = free_base_port()
         ends = self.recover_until(source, base, None, False)
+        demand(ends > 2 * TRIED_LAST, f'only {ends} changes to files were seen')
         tried = [n for n in range(1, ends + 1) if n > ends - TRIED_LAST or n % TRIED_EVERY == 0]
         for i, number in enumerate(tried):
             self.recover_until(source, base, number, i % (len(tried) // STARTED) == 1)
