@@ -46,6 +46,8 @@ class Grants {
   void put_off(NodeId from, Ballot ballot, Message message);
   void forget(Ballot ballot);
   bool any_put_off() const { return !put_off_.empty(); }
+  // Nothing to be heard, nothing to settle.
+  bool rest() const { return put_off_.empty() && length_ >= noted_; }
   std::vector<std::pair<NodeId, Message>> take_put_off();
   // Bound no more: what is durable of the length need not be more than what is configured.
   void settle(const Step& step);

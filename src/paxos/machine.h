@@ -78,6 +78,10 @@ class Machine {
   void stop_teaching(const Step& step);
   void announce_role(Step& step);
   void announce_peers(Step& step);
+  // Differs whenever what announce_peers() says may.
+  std::pair<std::uint64_t, std::uint64_t> peers_version() const {
+    return {acceptor_.history().version(), acceptor_.staged_changes()};
+  }
   bool is_member(NodeId node) const;
   void set_alarm(Step& step);
   Instant next_alarm() const;

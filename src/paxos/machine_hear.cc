@@ -26,7 +26,7 @@ bool Machine::put_off(Step& step, NodeId from, Ballot ballot, const Message& mes
 }
 
 void Machine::hear_put_off(Step& step) {
-  if (grants_.run(step.now)) {
+  if (grants_.rest() || grants_.run(step.now)) {
     return;
   }
   grants_.settle(step);
