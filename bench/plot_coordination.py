@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The curve of a coordination benchmark as SVG: throughput over sessions, one panel for each operation.
 
-    plot_coordination.py FIGURES.tsv OUT.svg
+    ./dev bench plot FIGURES.tsv OUT.svg
 
 FIGURES.tsv is what `./dev bench coordination --tsv=...` wrote. Both axes are logarithmic; the bars
 around a point are its worst and best round.
@@ -16,13 +16,14 @@ NAMES = {'synod': 'Synod', 'zookeeper': 'Apache ZooKeeper', 'do-nothing': 'do-no
 
 
 def read_panels(path):
-    """{(servers, operation, outstanding): {system: [(sessions, median, worst, best)]}}"""
+    """{(servers, operation, payload, outstanding): {system: [(sessions, median, worst, best)]}}"""
     panels = {}
     with open(path, newline='') as f:
         for row in csv.DictReader(f, delimiter='\t'):
-            if int(row['payload_bytes']) >= 1024 or float(row['ops_median']) <= 0:
+            if float(row['ops_median']) <= 0:
                 continue
-            panel = panels.setdefault((int(row['servers']), row['operation'], int(row['outstanding'])), {})
+            key = (int(row['servers']), row['operation'], int(row['payload_bytes']), int(row['outstanding']))
+            panel = panels.setdefault(key, {})
             panel.setdefault(row['system'], []).append(
                 (int(row['sessions']), *(float(row['ops_' + name]) for name in ('median', 'worst', 'best'))))
     # A curve needs two points.
@@ -64,13 +65,14 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     panels = read_panels(sys.argv[1])
-    columns = 2
+    columns = 4
     rows = (len(panels) + columns - 1) // columns
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns * WIDTH}" height="{rows * HEIGHT + 30}" '
              'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>']
-    for i, ((servers, operation, outstanding), panel) in enumerate(sorted(panels.items())):
+    for i, ((servers, operation, payload, outstanding), panel) in enumerate(sorted(panels.items())):
         noun = 'server' if servers == 1 else 'servers'
-        title = f'{operation}, {servers} {noun}, {outstanding} under way, operations/s'
+        size = ' of 1 KiB' if payload >= 1024 else ''
+        title = f'{operation}{size}, {servers} {noun}, {outstanding} under way, ops/s'
         parts.append(draw_panel(title, panel, i % columns * WIDTH, i // columns * HEIGHT))
     for i, (system, name) in enumerate(NAMES.items()):
         x = 20 + 160 * i
