@@ -238,7 +238,14 @@ void Courier::on(const SnapshotReceived& report) {
   const Receipt receipt = std::move(*receipt_);
   receipt_.reset();
   const bool ok = stage(receipt, report);
-  owner_.send(receipt.from, peer::SnapshotTaken{receipt.ballot, receipt.id.slot, ok});
+  answered_.emplace(receipt.from, peer::SnapshotTaken{receipt.ballot, receipt.id.slot, ok});
+  owner_.send(receipt.from, answered_->second);
+}
+
+void Courier::on_link_up(NodeId to) {
+  if (answered_.has_value() && answered_->first == to) {
+    owner_.send(to, answered_->second);
+  }
 }
 
 bool Courier::stage(const Receipt& receipt, const SnapshotReceived& report) {

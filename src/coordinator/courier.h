@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "coordinator/messages.h"
 #include "coordinator/peer/links.h"
@@ -57,6 +58,9 @@ class Courier {
   void on(NodeId from, const peer::SnapshotEnd& m);
   void on(NodeId from, const peer::SnapshotTaken& m);
   void on(NodeId from, const peer::SnapshotFrom& m);
+  // Our connection to it stands again. What was said on the one before may be lost, of which only
+  // we know: it would wait for the answer to its snapshot for ever.
+  void on_link_up(NodeId to);
 
  private:
   struct Job {
@@ -90,6 +94,7 @@ class Courier {
   CourierOwner owner_;
   std::map<NodeId, Job> jobs_;
   std::optional<Receipt> receipt_;
+  std::optional<std::pair<NodeId, peer::SnapshotTaken>> answered_;  // the last snapshot, to whom
   std::uint64_t last_ticket_ = 0;
   Instant next_piece_;  // not before
   ports::Scope scope_;

@@ -117,6 +117,28 @@ TEST_F(CourierTest, what_came_before_the_connection_broke_does_not_come_again) {
   EXPECT_EQ(post_->asked<FinishReceive>()[0].expected, id());
 }
 
+// The sender has nothing to notice: its own connection to us may stand all the while.
+TEST_F(CourierTest, an_answer_that_may_be_lost_with_our_connection_is_said_again) {
+  begin(NodeId(1), earlier, id());
+  post_->courier.on_link_up(NodeId(1));
+  EXPECT_TRUE(post_->sent_of<peer::SnapshotTaken>().empty());
+  SnapshotReceived whole;
+  whole.ticket = post_->asked<BeginReceive>().back().ticket;
+  whole.ref = storage::SnapshotRef{};
+  whole.ref->id = id();
+  whole.ref->id.meta = paxos::encode(paxos::Membership());
+  post_->courier.on(whole);
+  ASSERT_EQ(post_->sent_of<peer::SnapshotTaken>().size(), 1U);
+  post_->courier.on_link_up(NodeId(2));
+  EXPECT_EQ(post_->sent_of<peer::SnapshotTaken>().size(), 1U);
+  post_->courier.on_link_up(NodeId(1));
+  const auto taken = post_->sent_of<peer::SnapshotTaken>();
+  ASSERT_EQ(taken.size(), 2U);
+  EXPECT_TRUE(taken[1].ok);
+  EXPECT_EQ(taken[1].slot, id().slot);
+  EXPECT_EQ(taken[1].ballot, earlier);
+}
+
 TEST_F(CourierTest, another_file_is_taken_from_its_beginning) {
   begin(NodeId(1), earlier, id());
   part(NodeId(1), earlier, 0);

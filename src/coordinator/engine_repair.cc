@@ -40,6 +40,7 @@ void Engine::open_links(RulesVersion rules) {
   peer::LinksEvents events;
   events.on_up = [this](NodeId node) {
     step(paxos::LinkUp{lane_.now(), node});
+    courier_.on_link_up(node);
     if (node == role_.leader) {
       fail_syncs();
       renew_path();
