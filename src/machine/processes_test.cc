@@ -316,7 +316,8 @@ TEST_F(ProcessesTest, another_user_runs_the_command) {
 }
 
 TEST_F(ProcessesTest, the_environment_finds_its_processes) {
-  auto spec = shell("exec sleep 100");
+  auto spec = shell("");
+  spec.argv = {"sleep", "100"};  // a shell in between would be found now and then
   const std::string mark = "test-" + std::to_string(::getpid());
   spec.env["SYNOD_CLUSTER"] = mark;
   ASSERT_TRUE(start(spec).ok());
