@@ -56,6 +56,9 @@ void SimMachine::power_off() {
   }
   disk_.power_cut(at);
   powered_ = false;
+  for (const auto& told : power_told_) {
+    told(*this);
+  }
 }
 
 void SimMachine::power_off_at_operation(std::uint64_t operation) {

@@ -234,6 +234,10 @@ class SimMachine final : public DiskClock {
   // does and says nothing more.
   void power_off_at_operation(std::uint64_t operation);
   void power_on();
+  // Told of every loss of power, once its processes have ended.
+  void on_power_off(std::function<void(SimMachine&)> told) {
+    power_told_.push_back(std::move(told));
+  }
   std::uint64_t boots() const { return boots_; }
 
   // Moves the calendar clock; the monotonic one is not touched.
@@ -260,6 +264,7 @@ class SimMachine final : public DiskClock {
   std::uint64_t start_time_next_ = 1;
   std::uint64_t boots_ = 1;
   bool powered_ = true;
+  std::vector<std::function<void(SimMachine&)>> power_told_;
   Duration wall_offset_;
 };
 

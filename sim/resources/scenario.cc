@@ -345,8 +345,9 @@ class Run {
   }
 
   void judge_all() {
-    for (const std::vector<std::string>& found : {judge(witness_, framework()), wire_.complaints(),
-                                                  auditor_->program<Auditor>()->complaints()}) {
+    for (const std::vector<std::string>& found :
+         {judge(witness_, framework().tasks()), framework().complaints(), wire_.complaints(),
+          auditor_->program<Auditor>()->complaints()}) {
       findings_.insert(findings_.end(), found.begin(), found.end());
     }
     if (findings_.size() > 20) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -13,8 +14,18 @@ namespace {
 
 // A master may hear of a task's end a little before its processes are all gone.
 constexpr Duration told_early_max = Duration::millis(500);
-// Until what an executor saw of an end is on its disk, slow as that may be.
-constexpr Duration end_written_max = Duration::millis(300);
+// Until an executor begins to write down the end that it saw,
+constexpr Duration end_noticed_max = Duration::millis(10);
+// and what it then asks of its disk, with room to spare.
+constexpr std::int64_t end_flushes_max = 3;
+constexpr std::int64_t end_calls_max = 20;
+
+Duration end_written_max(SimMachine& machine) {
+  const DiskOptions& disk = machine.options().disk;
+  const Duration quick =
+      disk.flush_latency_max * end_flushes_max + disk.call_latency * end_calls_max;
+  return end_noticed_max + quick * machine.disk().faults().slowness;
+}
 
 std::string show(const RunRecord& run) {
   return fmt::format("{} on {} from {} ms to {}, {}", run.task, run.machine, run.began.millis(),
@@ -32,7 +43,7 @@ std::string expected_state(const RunRecord& run) {
 
 // Nobody can know of an end that was on no disk yet when the power went.
 bool perhaps_unwritten(const RunRecord& run) {
-  return run.power_lost_after && *run.power_lost_after - *run.ended < end_written_max;
+  return run.power_lost_after && *run.power_lost_after - *run.ended < run.end_written_within;
 }
 
 void judge_run(const RunRecord& run, const TaskRecord& task, std::vector<std::string>& findings) {
@@ -75,11 +86,6 @@ void Witness::on_start(SimProcess& process) {
   if (process.argv.empty()) {
     return;
   }
-  process.on_end([this](SimProcess& ended) {
-    if (!ended.machine().powered()) {
-      on_power_lost(ended.machine().name());
-    }
-  });
   const std::size_t at = process.argv.back().rfind("task ");
   if (at == std::string::npos) {
     return;
@@ -88,6 +94,7 @@ void Witness::on_start(SimProcess& process) {
   std::istringstream words(process.argv.back().substr(at + 5));
   words >> run.task >> run.amount.cpus_milli >> run.amount.mem_milli;
   run.machine = process.machine().name();
+  watch_power(process.machine());
   run.began = world_.here();
   runs_.push_back(run);
   const Amount used = running(run.machine);
@@ -101,15 +108,23 @@ void Witness::on_start(SimProcess& process) {
     record.ended = world_.now();
     record.status = *ended.status();
     record.power_lost = !ended.machine().powered();
+    record.end_written_within = end_written_max(ended.machine());
   });
 }
 
-void Witness::on_power_lost(const std::string& machine) {
-  for (RunRecord& run : runs_) {
-    if (run.machine == machine && run.ended && !run.power_lost && !run.power_lost_after) {
-      run.power_lost_after = world_.now();
-    }
+// The machine is asked, not what runs there: the last of its tasks may have ended by then.
+void Witness::watch_power(SimMachine& machine) {
+  if (!watched_.insert(machine.name()).second) {
+    return;
   }
+  machine.on_power_off([this](SimMachine& dark) {
+    for (RunRecord& run : runs_) {
+      if (run.machine == dark.name() && run.ended && !run.power_lost && !run.power_lost_after) {
+        run.power_lost_after = world_.now();
+        run.end_written_within = std::max(run.end_written_within, end_written_max(dark));
+      }
+    }
+  });
 }
 
 Amount Witness::running(const std::string& machine) const {
@@ -122,23 +137,23 @@ Amount Witness::running(const std::string& machine) const {
   return used;
 }
 
-std::vector<std::string> judge(const Witness& witness, const Framework& framework) {
+std::vector<std::string> judge(const Witness& witness,
+                               const std::map<std::string, TaskRecord>& tasks) {
   std::vector<std::string> findings = witness.complaints();
-  findings.insert(findings.end(), framework.complaints().begin(), framework.complaints().end());
   std::map<std::string, const RunRecord*> first;
   for (const RunRecord& run : witness.runs()) {
     const auto [it, fresh] = first.try_emplace(run.task, &run);
     if (!fresh) {
       findings.push_back(fmt::format("ran twice: {} AND {}", show(*it->second), show(run)));
     }
-    auto task = framework.tasks().find(run.task);
-    if (task == framework.tasks().end()) {
+    auto task = tasks.find(run.task);
+    if (task == tasks.end()) {
       findings.push_back("ran though no framework launched it: " + show(run));
     } else {
       judge_run(run, task->second, findings);
     }
   }
-  for (const auto& [id, task] : framework.tasks()) {
+  for (const auto& [id, task] : tasks) {
     if (first.count(id) == 0 && (task.terminal == "TASK_FINISHED" || task.running_seen)) {
       findings.push_back(fmt::format("told of {} as {} though it never ran", id, task.state));
     }

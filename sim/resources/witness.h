@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,8 @@ struct RunRecord {
   bool power_lost = false;  // by which it ended
   // When the machine first lost its power after the end.
   std::optional<Instant> power_lost_after;
+  // By then what its executor saw of the end was on the disk, as slow as that was.
+  Duration end_written_within;
 };
 
 class Witness {
@@ -40,15 +44,17 @@ class Witness {
 
  private:
   void on_start(SimProcess& process);
-  void on_power_lost(const std::string& machine);
+  void watch_power(SimMachine& machine);
 
   World& world_;
   Amount agent_total_;
+  std::set<std::string> watched_;  // machines
   std::vector<RunRecord> runs_;
   std::vector<std::string> complaints_;
 };
 
-// Compares what ran with what the framework was told.
-std::vector<std::string> judge(const Witness& witness, const Framework& framework);
+// Compares what ran with what the framework was told of its tasks.
+std::vector<std::string> judge(const Witness& witness,
+                               const std::map<std::string, TaskRecord>& tasks);
 
 }  // namespace synod::sim::resources
