@@ -25,11 +25,17 @@ Meddler::Meddler(SimProcess& process, const coordination::ClientOptions& options
     : client_(process, history_, *this, options) {}
 
 void Meddler::on_ready() {
-  for (const std::string& path : to_remove_) {
-    client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
+  for (const auto& [path, count] : to_remove_) {
+    submit_removal(path);
   }
 }
-void Meddler::on_lost() { found_ = {}; }
+
+void Meddler::on_lost() {
+  found_ = {};
+  for (auto& [path, count] : to_remove_) {
+    count = 0;
+  }
+}
 
 void Meddler::find_leader(std::function<void(const std::string&, const Bytes&)> found) {
   if (client_.ready()) {
@@ -39,10 +45,15 @@ void Meddler::find_leader(std::function<void(const std::string&, const Bytes&)> 
 }
 
 void Meddler::remove(const std::string& path) {
-  to_remove_.insert(path);
+  to_remove_.try_emplace(path, 0);
   if (client_.ready()) {
-    client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
+    submit_removal(path);
   }
+}
+
+void Meddler::submit_removal(const std::string& path) {
+  ++to_remove_.at(path);
+  client_.submit(OpCode::remove, zkwire::PathVersionRequest{path, -1});
 }
 
 void Meddler::put(const std::string& path, const Bytes& data) {
@@ -58,7 +69,10 @@ void Meddler::put(const std::string& path, const Bytes& data) {
 
 void Meddler::on_reply(const Operation& operation) {
   if (operation.op == OpCode::remove) {
-    to_remove_.erase(coordination::path_of(operation.request));
+    const auto removal = to_remove_.find(coordination::path_of(operation.request));
+    if (--removal->second == 0) {
+      to_remove_.erase(removal);
+    }
     return;
   }
   if (!operation.succeeded() || !found_) {

@@ -39,9 +39,12 @@ class Meddler final : public coordination::ClientListener {
   void on_ready() override;
   void on_lost() override;
   void on_reply(const coordination::Operation& operation) override;
+  void submit_removal(const std::string& path);
 
   coordination::History history_;
-  std::set<std::string> to_remove_;  // not answered yet
+  // Each with how many of its removals are under way: only the last answer tells that it is gone,
+  // as it may have been put back behind an earlier one.
+  std::map<std::string, int> to_remove_;
   std::function<void(const std::string&, const Bytes&)> found_;
   coordination::Client client_;
 };
