@@ -376,7 +376,8 @@ void Framework::maybe_kill() {
   auto it = tasks_.begin();
   std::advance(it, static_cast<std::ptrdiff_t>(prng_.below(tasks_.size())));
   TaskRecord& task = it->second;
-  if (!task.terminal.empty()) {
+  // One that overtakes the ACCEPT is rightly answered with TASK_GONE, like a question.
+  if (!task.terminal.empty() || !task.asked) {
     return;
   }
   task.kill_asked = true;
