@@ -28,6 +28,7 @@ enum class PlantedBug {
   wiped_voter_votes,        // P1: a voter that lost its disk counts at once
   rolled_back_voter_votes,  // P1: a voter that may have lost its last groups counts at once
   membership_one_quorum,    // P1: a change of members asks only one of the two sets
+  rules_not_agreed,         // P3: new rules are used unasked, and passed over by who has older ones
   apply_before_chosen,      // P2: a follower applies what it accepted
   lease_without_quorum,     // P2: a leader counts on a lease that nobody has granted
   lease_from_receipt,       // P2: a leader counts its lease from when the grant arrives

@@ -120,6 +120,11 @@ Error to_error(const zkclient::Failure& failure, const std::string& path) {
       return {ErrorCode::unreachable, zkclient::to_string(failure)};
     case zkwire::Code::reconfig_disabled:
       return {ErrorCode::internal, "the servers' zoo.cfg does not say reconfigEnabled=true"};
+    case zkwire::Code::unimplemented:
+      return {ErrorCode::internal,
+              path +
+                  ": not known to a server of the ensemble (one of an older release? its log "
+                  "says more)"};
     case zkwire::Code::new_config_no_quorum:
       return {ErrorCode::internal,
               "no quorum of the new members is connected and has caught up: are the joiners "

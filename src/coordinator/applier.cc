@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "coordinator/journal_records.h"
+#include "coordinator/release.h"
 
 namespace synod::coordinator {
 namespace {
@@ -23,12 +24,13 @@ constexpr Duration slow_apply = Duration::millis(1);
 }  // namespace
 
 Applier::Applier(ports::Lane& lane, Shared& shared, std::vector<ports::Sender<Wake>> edges,
-                 znode::State::Options state_options, ApplierOwner owner)
+                 znode::State::Options state_options, RulesVersion rules, ApplierOwner owner)
     : lane_(lane),
       shared_(shared),
       edges_(std::move(edges)),
       to_wake_(edges_.size(), false),
       state_options_(state_options),
+      rules_(rules),
       owner_(std::move(owner)) {}
 
 void Applier::restore(znode::State state, Slot slot, paxos::Chain chain,
@@ -151,8 +153,18 @@ bool Applier::run() {
       }
       return false;
     }
-    const Ready ready = std::move(std::get<Ready>(queue_.front()));
+    const Ready& next = std::get<Ready>(queue_.front());
+    const Status known = check_rules(next.slot, rules_of(next.entry), rules_);
+    const bool passes_over = state_options_.planted == PlantedBug::rules_not_agreed;
+    if (!known.ok() && !passes_over) {
+      owner_.failed(known.error());
+      return false;
+    }
+    Ready ready = std::move(std::get<Ready>(queue_.front()));
     queue_.pop_front();
+    if (!known.ok()) {
+      ready.entry = paxos::make_entry(paxos::EntryKind::readmit, paxos::encode(paxos::Readmit{}));
+    }
     apply(ready);
   }
   return false;

@@ -43,7 +43,7 @@ struct ApplierOwner {
 class Applier {
  public:
   Applier(ports::Lane& lane, Shared& shared, std::vector<ports::Sender<Wake>> edges,
-          znode::State::Options state_options, ApplierOwner owner);
+          znode::State::Options state_options, RulesVersion rules, ApplierOwner owner);
 
   // ---- what the core delivers
   void push(const paxos::Deliver& e);
@@ -113,6 +113,7 @@ class Applier {
   std::vector<ports::Sender<Wake>> edges_;
   std::vector<bool> to_wake_;
   znode::State::Options state_options_;
+  const RulesVersion rules_;  // the newest known here; what was proposed by newer ones is refused
   ApplierOwner owner_;
   std::deque<Item> queue_;
   Slot applied_;

@@ -35,7 +35,7 @@ Engine::Engine(EnginePorts ports, EngineOptions options)
       on_quarantined_(ports.on_quarantined ? std::move(ports.on_quarantined) : on_failed_),
       options_(std::move(options)),
       applier_(ports.lane, ports.shared, std::move(ports.edges),
-               znode::State::Options{.planted = options_.planted},
+               znode::State::Options{.planted = options_.planted}, options_.release.rules,
                ApplierOwner{[this](JournalCommand command) { journal(std::move(command)); },
                             [this](Slot slot) { slot_applied(slot); },
                             [this](SessionId session) {
@@ -460,6 +460,8 @@ void Engine::update_view() {
   view.followers = static_cast<std::uint32_t>(followers.following);
   view.synced_followers = static_cast<std::uint32_t>(followers.synced);
   view.synced_observers = static_cast<std::uint32_t>(followers.synced_observers);
+  view.rules = options_.release.rules;
+  view.agreed_rules = core_->agreed_rules();
   view.elections = elections_;
   view.proposals = proposals_;
   view.flush_p99 = flushes_.percentile(99);

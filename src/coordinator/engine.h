@@ -38,6 +38,7 @@
 #include "coordinator/pace.h"
 #include "coordinator/peer/links.h"
 #include "coordinator/recent.h"
+#include "coordinator/release.h"
 #include "coordinator/session_clock.h"
 #include "coordinator/shared.h"
 #include "coordinator/snapshot_walker.h"
@@ -72,6 +73,7 @@ struct EngineOptions {
   // Proposed here and not applied yet: above it commands wait where their order can still be
   // chosen (fair_queue.h). One batch may pass it.
   std::size_t unapplied_bytes_max = 4U << 20;
+  Release release;
   PlantedBug planted = PlantedBug::none;
 };
 
@@ -148,7 +150,8 @@ class Engine {
   void start_core();
 
   // --- repair, of one's own log and of others' (engine_repair.cc)
-  void open_links(RulesVersion rules);
+  void open_links();
+  std::string objection(const peer::Hello& hello) const;
   void ask_for_repair(bool same);
   void ask_for_repair_later();
   bool give_repair(const LogRead& r);
@@ -158,7 +161,7 @@ class Engine {
   void compare_digests();
   void quarantine(const std::string& why);
   // --- members, and who is connected (engine_members.cc)
-  znode::BatchHeader batch_header() const;
+  znode::BatchHeader batch_header(RulesVersion rules) const;
   bool judge_reconfig();
   void fail_reconfig(zkwire::Code code, const std::string& why);
   paxos::Membership addressed(const paxos::Membership& members) const;

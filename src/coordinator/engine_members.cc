@@ -19,8 +19,15 @@ zkwire::Code code_of(paxos::ChangeVerdict verdict) {
     case paxos::ChangeVerdict::not_leading:
     case paxos::ChangeVerdict::in_progress: return zkwire::Code::reconfig_in_progress;
     case paxos::ChangeVerdict::not_synced: return zkwire::Code::new_config_no_quorum;
+    case paxos::ChangeVerdict::older_rules: return zkwire::Code::unimplemented;
   }
   return zkwire::Code::new_config_no_quorum;
+}
+
+const char* words_of(paxos::ChangeVerdict verdict) {
+  return verdict == paxos::ChangeVerdict::older_rules
+             ? "a server is of a release that does not know changes of members: upgrade it first"
+             : "no quorum of the new members is connected and has the log";
 }
 
 }  // namespace
@@ -54,7 +61,7 @@ bool Engine::judge_reconfig() {
   }
   const paxos::ChangeVerdict verdict = core_->may_change(lane_.now(), changed.members);
   if (verdict != paxos::ChangeVerdict::ok) {
-    fail_reconfig(code_of(verdict), "no quorum of the new members is connected and has the log");
+    fail_reconfig(code_of(verdict), words_of(verdict));
     return true;
   }
   const zkwire::Code allowed = shared_.state.may_write_config(*command, shared_.switches);
@@ -68,7 +75,8 @@ bool Engine::judge_reconfig() {
   change_ = core_->last().next();
   lane_.log().info("engine", "changes the members to: {}", changed.text);
   step(paxos::ProposeChange{lane_.now(), changed.members,
-                            znode::encode_batch(batch_header(), {znode::encode_command(write)})});
+                            znode::encode_batch(batch_header(znode::rules_version_of_changes),
+                                                {znode::encode_command(write)})});
   return true;
 }
 

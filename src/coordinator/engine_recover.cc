@@ -56,6 +56,12 @@ void Engine::take(Opened&& r) {
     fail(Error{ErrorCode::corrupt, "the snapshot names no members"});
     return;
   }
+  const Status known =
+      check_rules(id.slot, rules_of(recovered_.membership), options_.release.rules);
+  if (!known.ok() && options_.planted != PlantedBug::rules_not_agreed) {
+    fail(known.error());
+    return;
+  }
   applier_.push(paxos::InstallSnapshot{id.slot, recovered_.chosen_chain, recovered_.membership});
   applier_.run();
 }
@@ -118,7 +124,7 @@ void Engine::start_core() {
   // 0 means none, everywhere.
   core.fresh_incarnation = Incarnation(lane_.entropy().next() | 1);
   core.fresh_cluster = ClusterId(lane_.entropy().next() | 1);
-  core.rules = znode::rules_version_max;
+  core.rules = options_.release.rules;
   core.rules_of_changes = znode::rules_version_of_changes;
   core.heartbeat_interval = options_.heartbeat_interval;
   core.election_timeout = options_.election_timeout;
@@ -130,7 +136,7 @@ void Engine::start_core() {
   opened_.reset();
   phase_ = Phase::running;
   members_ = core_->membership().members();
-  open_links(core.rules);
+  open_links();
   step(paxos::Started{lane_.now()});
   tick();
   end_turn_soon();

@@ -20,7 +20,19 @@ constexpr Duration repair_interval = Duration::millis(200);
 
 }  // namespace
 
-void Engine::open_links(RulesVersion rules) {
+// A server that could not read what this ensemble has written is told so before it reads anything.
+std::string Engine::objection(const peer::Hello& hello) const {
+  const RulesVersion needed = core_.has_value() ? rules_of(core_->membership()) : RulesVersion(1);
+  if (hello.rules >= needed || options_.planted == PlantedBug::rules_not_agreed) {
+    return "";
+  }
+  return fmt::format(
+      "node {} is of a release that knows rules through {}: it cannot read the log of this "
+      "ensemble, whose members were changed by rules {}",
+      hello.from.value(), hello.rules.value(), needed.value());
+}
+
+void Engine::open_links() {
   peers_ = wanted_peers();
   const bool may_grow =
       options_.reconfig_enabled && !options_.standalone_enabled && !options_.addresses.empty();
@@ -35,7 +47,8 @@ void Engine::open_links(RulesVersion rules) {
   if (const auto own = options_.addresses.find(options_.self); own != options_.addresses.end()) {
     links.introduction = own->second;
   }
-  links.rules = rules;
+  links.rules = options_.release.rules;
+  links.format = options_.release.peer_format;
   links.silence_max = options_.election_timeout * 4;
   peer::LinksEvents events;
   events.on_up = [this](NodeId node) {
@@ -68,6 +81,7 @@ void Engine::open_links(RulesVersion rules) {
     return known ? std::pair(needs_->identity->cluster, needs_->identity->incarnation)
                  : std::pair(ClusterId(), Incarnation());
   };
+  events.objection = [this](const peer::Hello& hello) { return objection(hello); };
   events.on_failed = [this](const Error& error) { fail(error); };
   links_ = std::make_unique<peer::Links>(lane_, network_, std::move(links), std::move(events));
 }
@@ -96,7 +110,7 @@ void Engine::take(RepairNeeds&& r) {
   if (phase_ != Phase::repairing) {
     phase_ = Phase::repairing;
     lane_.log().warning("engine", "{}", text);
-    open_links(znode::rules_version_max);
+    open_links();
     ask_for_repair_later();
   } else if (helped) {
     repair_rounds_ = 0;

@@ -147,10 +147,10 @@ void Engine::hear_own(NodeId, peer::Touched&& m) {
 
 // ---- proposing and forwarding
 
-znode::BatchHeader Engine::batch_header() const {
+znode::BatchHeader Engine::batch_header(RulesVersion rules) const {
   znode::BatchHeader header;
   header.time = lane_.wall();
-  header.rules = std::min(core_->agreed_rules(), znode::rules_version_max);
+  header.rules = rules;
   header.switches = shared_.switches;
   return header;
 }
@@ -189,7 +189,7 @@ void Engine::propose_gathered() {
     stages_.queue.add(began - queued_at_);
     queued_at_ = began;
     ++proposals_;
-    Bytes value = znode::encode_batch(batch_header(), commands);
+    Bytes value = znode::encode_batch(batch_header(znode::rules_version_of_writes), commands);
     const std::size_t size_bytes = value.size();
     step(paxos::Propose{lane_.now(), paxos::make_entry(paxos::EntryKind::batch, std::move(value))});
     unflushed_.push_back(persisted_);
@@ -209,7 +209,8 @@ void Engine::forward_gathered() {
   while (gathered()) {
     peer::Forward forward;
     forward.commands = take_gathered(SIZE_MAX, forward_size_bytes_max);
-    if (forward.commands.empty() && links_->knows_changes(role_.leader)) {
+    const bool knows = options_.release.knows_changes() && links_->knows_changes(role_.leader);
+    if (forward.commands.empty() && knows) {
       links_->send(role_.leader, peer::ChangeAsk{std::move(taken_.front())});
       taken_.pop_front();
       continue;

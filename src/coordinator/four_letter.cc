@@ -165,6 +165,13 @@ void add_value(Values& values, const char* key, const T& value) {
   values.emplace_back(fmt::format("zk_{}", key), fmt::format("{}", value));
 }
 
+void add_rules(Values& values, const ClusterView& cluster) {
+  add_value(values, "synod_rules", cluster.rules.value());
+  if (cluster.role == paxos::Role::leader) {
+    add_value(values, "synod_rules_agreed", cluster.agreed_rules.value());
+  }
+}
+
 void add_limits(Values& values, const FourLetterView& facts) {
   add_value(values, "synod_state_bytes", size_bytes(facts.counts));
   add_value(values, "synod_state_limit_bytes", facts.cluster.state_limit_bytes);
@@ -220,6 +227,7 @@ Values mntr_values(const FourLetterView& facts, const EdgeOptions& options) {
   add("synod_leader", c.leader.value());
   add("synod_serving", c.serving ? 1 : 0);
   add("synod_votes", c.votes ? 1 : 0);
+  add_rules(values, c);
   add("synod_digest", fmt::format("{:016x}", facts.digest));
   add("synod_slot_applied", c.applied.value());
   add("synod_slot_last", c.last.value());

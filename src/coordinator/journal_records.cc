@@ -71,8 +71,7 @@ Bytes encode_entry(const paxos::Entry& entry) {
 }
 
 Result<paxos::Entry> decode_entry(ByteView bytes) {
-  if (bytes.empty() || static_cast<std::uint8_t>(bytes[0]) >
-                           static_cast<std::uint8_t>(paxos::EntryKind::membership)) {
+  if (bytes.empty() || !paxos::is_entry_kind(static_cast<std::uint8_t>(bytes[0]))) {
     return Error{ErrorCode::malformed, "a slot holds no entry of a known kind"};
   }
   return paxos::make_entry(static_cast<paxos::EntryKind>(bytes[0]), Bytes(bytes.substr(1)));

@@ -128,6 +128,7 @@ struct Node::Parts {
     }
     EngineOptions engine_opts = engine_options(options.config);
     engine_opts.planted = options.planted;
+    engine_opts.release = options.release;
     engine_opts.log_slots_kept = options.log_slots_kept;
     engine_opts.batch_commands_max = options.batch_commands_max;
     engine = std::make_unique<Engine>(

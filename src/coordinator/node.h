@@ -54,6 +54,7 @@ struct NodeOptions {
   std::uint64_t ballast_size_bytes = 1 << 20;
   std::size_t batch_commands_max = EngineOptions{}.batch_commands_max;
   std::optional<EdgeShareLimits> edge_shares;
+  Release release;
   // On the engine's Lane. Told once each.
   std::function<void(const Error&)> on_failed = [](const Error&) {};
   // The state was wrong; a process that starts again has that of the others. Empty: on_failed.

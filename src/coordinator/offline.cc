@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "coordinator/journal_records.h"
+#include "coordinator/release.h"
 #include "storage/log_salvage.h"
 #include "storage/snapshot_file.h"
 #include "znode/loader.h"
@@ -197,6 +198,7 @@ Result<Replayed> replay(ports::Disk& disk, const DataPlace& place, const ReplayL
       replayed.missing = slot;
       break;
     }
+    SYNOD_TRY(check_rules(slot, rules_of(*entry), znode::rules_version_max));
     if (!replaying.apply(slot, *entry)) {
       break;
     }

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,9 @@ class Writer final : public zk::ClientListener {
 
   void on_ready() override { send(); }
   void on_reply(const zk::Operation& operation) override {
-    if (operation.succeeded()) {
+    if (operation.op == zkwire::OpCode::reconfig) {
+      change = static_cast<zkwire::Code>(operation.header.err);
+    } else if (operation.succeeded()) {
       acknowledged.insert(operation.tag);
     }
     send();
@@ -41,7 +44,17 @@ class Writer final : public zk::ClientListener {
     send();
   }
 
+  // False: not connected just now.
+  bool reconfigure(const zkwire::ReconfigRequest& request) {
+    change.reset();
+    if (client_.ready()) {
+      client_.submit(zkwire::OpCode::reconfig, request);
+    }
+    return client_.ready();
+  }
+
   std::set<std::string> acknowledged;
+  std::optional<zkwire::Code> change;  // what a reconfig was answered
 
  private:
   void send() {
@@ -83,9 +96,11 @@ class RestartedEnsemble {
       options.config = config(id);
       options.log = small_log();
       options.boot_id = process.host().boot_id();
+      options.release = releases[id];
       options.config.snapshot_count = 60;
       options.log_slots_kept = 10;
       options.on_quarantined = [&process](const Error&) { process.exit(1); };
+      options.on_failed = [this, id](const Error& error) { failures[id] = error.message; };
       NodePorts ports{process.main_lane(),    process.add_lane("journal"),
                       {&process.main_lane()}, process.network(),
                       process.disk(),         process.gate()};
@@ -109,6 +124,11 @@ class RestartedEnsemble {
       return made;
     });
   }
+
+  // By server; those that are not here are of the present one.
+  std::map<int, Release> releases;
+  std::map<int, std::string> failures;  // what servers said that take no part any more
+  std::string more_config;
 
   sim::World& world() { return world_; }
   int size() const { return size_; }
@@ -182,8 +202,9 @@ class RestartedEnsemble {
     return options;
   }
   ZooConfig config(int id) const {
-    std::string text = fmt::format(
-        "tickTime=500\ndataDir=/data\nclientPort=2181\nclientPortAddress={}\n", address(id));
+    std::string text =
+        fmt::format("tickTime=500\ndataDir=/data\nclientPort=2181\nclientPortAddress={}\n{}",
+                    address(id), more_config);
     if (size_ > 1) {
       for (int peer = 1; peer <= size_; ++peer) {
         text += fmt::format("server.{}={}:2888:3888\n", peer, address(peer));

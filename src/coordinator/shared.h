@@ -36,6 +36,8 @@ struct ClusterView {
   std::uint32_t synced_followers =
       0;  // a leader's: of those, the ones that have all that is chosen
   std::uint32_t synced_observers = 0;
+  RulesVersion rules;           // the newest that are known here
+  RulesVersion agreed_rules;    // a leader's: the newest that all members have said to know
   std::uint64_t elections = 0;  // since start
   std::uint64_t proposals = 0;
   Duration flush_p99 = {};              // of the last few hundred flushes

@@ -99,6 +99,7 @@ std::ostream& operator<<(std::ostream& out, ChangeVerdict verdict) {
     case ChangeVerdict::not_leading: return out << "not leading";
     case ChangeVerdict::in_progress: return out << "another change is in progress";
     case ChangeVerdict::not_synced: return out << "no quorum of the new members is synced";
+    case ChangeVerdict::older_rules: return out << "a member knows older rules only";
   }
   return out;
 }

@@ -246,7 +246,8 @@ enum class ChangeVerdict {
   ok,
   not_leading,  // or not serving yet
   in_progress,  // another change is not chosen, or not sealed; or no room
-  not_synced,   // no quorum of the new set is connected, caught up and of rules that know changes
+  not_synced,   // no quorum of the new set is connected and caught up
+  older_rules,  // one that is to read it does not know changes
 };
 struct ChangeRefused {
   ChangeVerdict verdict = ChangeVerdict::ok;

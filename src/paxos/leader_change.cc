@@ -14,14 +14,19 @@ ChangeVerdict Leader::may_change(const Options& options, Instant now, const Acce
   if (!serving_) {
     return ChangeVerdict::not_leading;
   }
+  const RulesVersion needed =
+      options.planted == PlantedBug::rules_not_agreed ? RulesVersion(1) : options.rules_of_changes;
+  if (options.rules < needed) {
+    return ChangeVerdict::older_rules;
+  }
   if (!history.changes().empty() || unsealed_ != Slot(0) || !can_propose(options, acceptor)) {
     return ChangeVerdict::in_progress;
   }
   for (const auto& [peer, progress] : peers_) {
     const bool concerned =
         peer != self_ && (members.find(peer) != nullptr || history.membership().find(peer));
-    if (concerned && progress.heard_ever && progress.rules < options.rules_of_changes) {
-      return ChangeVerdict::not_synced;
+    if (concerned && progress.heard_ever && progress.rules < needed) {
+      return ChangeVerdict::older_rules;
     }
   }
   const bool synced = members.quorum([&](const Member& member) {

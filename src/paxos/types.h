@@ -39,11 +39,14 @@ using Value = std::shared_ptr<const Bytes>;
 
 // What a slot holds. Frozen numbers: they stand in logs and on the wire.
 enum class EntryKind : std::uint8_t {
-  batch = 0,       // client requests; opaque here
-  open = 1,        // a leader's first entry: payload is its ballot. Opens a zxid_epoch at apply
-  readmit = 2,     // Readmit below: a wiped voter may vote again
-  membership = 3,  // a whole new Membership, and what it means to the owner: decode_change()
+  batch = 0,    // client requests; opaque here
+  open = 1,     // a leader's first entry: payload is its ballot. Opens a zxid_epoch at apply
+  readmit = 2,  // Readmit below: a wiped voter may vote again
+  // 3 is never written: release 0.1.0 takes it for one without effect.
+  membership = 4,  // a whole new Membership, and what it means to the owner: decode_change()
 };
+
+constexpr bool is_entry_kind(std::uint8_t number) { return number <= 4 && number != 3; }
 
 struct Entry {
   EntryKind kind = EntryKind::batch;

@@ -29,6 +29,9 @@ namespace synod::znode {
 
 // The newest rules this build can evaluate; announced to peers.
 inline constexpr RulesVersion rules_version_max{2};
+// The oldest ones that give all requests but ConfigWrite the outcome that they have here: batches
+// are stamped with these, so that an older release can read them as long as nothing newer is used.
+inline constexpr RulesVersion rules_version_of_writes{1};
 // The first ones that know changes of members.
 inline constexpr RulesVersion rules_version_of_changes{2};
 

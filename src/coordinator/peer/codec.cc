@@ -96,7 +96,7 @@ struct Reader {
   void operator()(paxos::EntryKind& kind) {
     const std::uint8_t byte = in.u8();
     kind = static_cast<paxos::EntryKind>(byte);
-    byte > static_cast<std::uint8_t>(paxos::EntryKind::membership) ? in.fail() : void();
+    paxos::is_entry_kind(byte) ? void() : in.fail();
   }
   void operator()(paxos::Value& value) { value = std::make_shared<const Bytes>(in.sized()); }
   void operator()(Bytes& bytes) { bytes = Bytes(in.sized()); }

@@ -57,6 +57,12 @@ class Links::Incoming final : public ports::StreamHandler {
     } else if (std::holds_alternative<Ping>(frame)) {
       stream_->write(encode_frame(Pong{}));
     } else if (auto* message = std::get_if<PeerMessage>(&frame)) {
+      if (format_of(*message) > links_.options_.format) {
+        links_.lane_.log().warning("peer", "node {} sent what format {} does not know",
+                                   from_.value(), links_.options_.format);
+        end();
+        return;
+      }
       if (!links_.relays_.take(from_, *message)) {
         links_.events_.on_message(from_, std::move(*message));
       }
@@ -99,6 +105,7 @@ Links::Links(ports::Lane& lane, ports::Network& network, LinksOptions options, L
 void Links::dial(NodeId node, const ports::HostPort& endpoint) {
   OutgoingOwner owner;
   owner.hello = [this, to = node] { return hello_to(to); };
+  owner.objection = [this](const Hello& hello) { return events_.objection(hello); };
   owner.on_up = [this, to = node] { on_direct_up(to); };
   owner.on_down = [this, to = node](bool refused) { on_direct_down(to, refused); };
   outgoing_.emplace(node, std::make_unique<Outgoing>(lane_, network_, options_, node, endpoint,
@@ -214,7 +221,7 @@ std::string Links::refusal(const Hello& hello) const {
   if (ours != ClusterId() && hello.cluster != ClusterId() && ours != hello.cluster) {
     return "another ensemble: the cluster ids differ";
   }
-  return "";
+  return events_.objection(hello);
 }
 
 // A peer that dialled anew has given up its older connection.

@@ -42,7 +42,7 @@ struct LinksOptions {
   bool strangers = false;
   Bytes introduction;  // of ourselves: where we can be dialled
   RulesVersion rules{1};
-  std::uint16_t format = format_newest;  // lowered by tests only
+  std::uint16_t format = format_newest;  // lowered by tests and the simulator only
   Duration redial_delay_min = Duration::millis(20);
   Duration redial_delay_max = Duration::millis(500);
   Duration dial_timeout = Duration::millis(1000);
@@ -61,6 +61,8 @@ struct LinksEvents {
   };  // the last connection that it dialled has ended
   // Whom we are, for hellos.
   std::function<std::pair<ClusterId, Incarnation>()> identity;
+  // Why the owner wants no connection with the one that says this hello; empty: it may have one.
+  std::function<std::string(const Hello&)> objection = [](const Hello&) { return std::string(); };
   std::function<void(const Error&)> on_failed;  // the port cannot be listened on
 };
 

@@ -121,9 +121,13 @@ void Links::Outgoing::take(const Frame& frame) {
     drop(hello->refusal.empty() ? "another server answers there" : hello->refusal);
     return;
   }
+  if (const std::string objection = owner_.objection(*hello); !objection.empty()) {
+    drop(objection);
+    return;
+  }
   if (!up_) {
     up_ = true;
-    format_ = hello->format;
+    format_ = std::min(hello->format, options_.format);
     delay_ = options_.redial_delay_min;
     said_.clear();
     if (format_ >= format_of_changes) {

@@ -12,6 +12,7 @@ namespace synod::coordinator::peer {
 
 struct OutgoingOwner {
   std::function<Hello()> hello;
+  std::function<std::string(const Hello&)> objection;
   std::function<void()> on_up;
   std::function<void(bool refused)> on_down;
 };
@@ -24,7 +25,7 @@ class Links::Outgoing final : public ports::StreamHandler {
 
   bool send(const PeerMessage& message);
   bool up() const { return up_; }
-  std::uint16_t format() const { return format_; }  // newest that the other side speaks
+  std::uint16_t format() const { return format_; }  // newest that both sides speak
 
   std::size_t buffered() const { return stream_ == nullptr ? 0 : stream_->buffered(); }
 
@@ -54,7 +55,7 @@ class Links::Outgoing final : public ports::StreamHandler {
   std::unique_ptr<ports::Stream> ended_;  // until the next turn
   FrameReader reader_;
   bool up_ = false;
-  std::uint16_t format_ = 1;  // the newest that the peer speaks
+  std::uint16_t format_ = 1;  // the newest that both speak
   Instant heard_;
   Duration delay_;
   std::string said_;  // the last complaint, so that it is not repeated
