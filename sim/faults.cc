@@ -189,18 +189,37 @@ void Faults::kill() {
   }
 }
 
-// Told to end, as for a restart; killed if it takes longer than a supervisor waits.
 void Faults::stop() {
-  SimProcess* running = process(draw_target());
-  if (running == nullptr || !running->take_signal(sigterm)) {
+  if (SimProcess* running = process(draw_target())) {
+    end_orderly(*running);
+  }
+}
+
+// Told to end, as for a restart; killed if it takes longer than a supervisor waits.
+void Faults::end_orderly(SimProcess& running) {
+  if (!running.take_signal(sigterm)) {
     return;
   }
-  world_.after(stop_max, [this, &machine = running->machine(), running] {
-    if (process(machine) == running) {
-      running->kill();
+  world_.after(stop_max, [this, &machine = running.machine(), told = &running] {
+    if (process(machine) == told) {
+      told->kill();
       start_later(machine, draw_span(options_.outage_max));
     }
   });
+}
+
+void Faults::restart(SimMachine& machine) {
+  SimProcess* running = process(machine);
+  if (running == nullptr) {
+    return;
+  }
+  ++counts_["restart"];
+  if (prng_.chance(1, 2)) {
+    end_orderly(*running);
+  } else {
+    running->kill();
+    start_later(machine, draw_span(options_.outage_max));
+  }
 }
 
 void Faults::power() {

@@ -86,6 +86,9 @@ class Faults {
   // Faults from now until then.
   void begin(Instant until);
   void calm();
+  // Ends the process, orderly or not, and starts it again; what is down is left to whoever starts
+  // it.
+  void restart(SimMachine& machine);
   // For `depose`: whether this process leads the others now.
   void set_leads(std::function<bool(const SimProcess&)> leads) { leads_ = std::move(leads); }
   // Whether a voter is missing as this process knows it, so that no other one may lose its disk.
@@ -127,6 +130,7 @@ class Faults {
 
   void kill();
   void stop();
+  void end_orderly(SimProcess& running);
   void power();
   void power_at_operation();
   void power_all();

@@ -231,6 +231,43 @@ void aim_overload(Prng& prng, Parameters& p) {
   p.operations = 60;
 }
 
+// Between peers, docs/formats/peer.md: without leases; and the first that knows rules 2.
+constexpr std::int64_t older_format_max = 4;
+constexpr std::int64_t format_of_changes = 3;
+
+// Upgraded one by one, or each there and back as it happens. Members change only on the way
+// forwards: behind the first change there is no way back (decision 0142).
+void draw_releases(Prng& prng, Parameters& p) {
+  const int servers = p.servers + p.observers + p.spares;
+  const bool forwards = p.spares != 0 || prng.chance(1, 2);
+  const std::int64_t format = prng.chance(1, 2) ? 1 : prng.between(2, older_format_max);
+  p.releases.older_format = static_cast<std::uint16_t>(format);
+  p.releases.older_rules = format < format_of_changes ? 1 : 2;
+  for (int id = 1; id <= servers; ++id) {
+    if (forwards || prng.chance(1, 2)) {
+      p.releases.older.insert(id);
+    }
+    const std::int64_t changes = forwards ? 1 : prng.between(0, 4);
+    for (std::int64_t i = 0; i < changes; ++i) {
+      p.releases.changes.push_back(
+          {Duration::nanos(prng.between(0, p.storm.nanos() * 9 / 10)), id});
+    }
+  }
+}
+
+// Restarts for the sake of the release, and not much else.
+void aim_releases(Prng& prng, Parameters& p) {
+  silence(p.faults);
+  p.faults.kill = 4;
+  p.faults.break_streams = 4;
+  p.faults.cut_links = 4;
+  p.faults.take_turns = 4;
+  p.faults.wipe = prng.chance(1, 3) ? 4 : 0;
+  p.faults.gap_max = Duration::millis(prng.between(500, 4000));
+  p.spares = prng.chance(1, 2) ? 2 : 0;
+  p.observers = 0;
+}
+
 struct Aim {
   const char* name;
   std::uint64_t weight;
@@ -252,6 +289,7 @@ constexpr Aim all_aims[] = {
     {"overload", 5, aim_overload},
     {"members", 16, aim_members},
     {"leases", 12, aim_leases},
+    {"releases", 8, aim_releases},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
     {"constrained_election", 1,
@@ -332,6 +370,10 @@ Parameters draw_parameters(const ScenarioOptions& options) {
     p.lease_ms = static_cast<std::int32_t>(prng.between(30, p.tick_ms));
   }
   p.linearizable_reads = p.linearizable_reads || (p.lease_ms != 0 && prng.chance(1, 2));
+  const bool mixed = p.aim == "releases" || prng.chance(1, 6);
+  if (mixed && !p.partial.has_value() && p.floods == 0) {
+    draw_releases(prng, p);
+  }
   p.faults.skipped = options.less.skipped;
   p.faults.strikes_max = options.less.strikes_max;
   p.clients = std::min(p.clients, options.less.clients_max);
@@ -349,6 +391,11 @@ std::string show(const Parameters& p) {
       p.session_timeout_ms, p.network.latency_max.micros(), p.network.chunk_lost_once_in,
       p.faults.gap_max.millis());
   text += p.floods > 0 ? fmt::format(" floods={}", p.floods) : "";
+  text += p.releases.older.empty() && p.releases.changes.empty()
+              ? ""
+              : fmt::format(" older={} release_changes={} older_format={} older_rules={}",
+                            p.releases.older.size(), p.releases.changes.size(),
+                            p.releases.older_format, p.releases.older_rules);
   text += p.linearizable_reads ? " linearizable_reads" : "";
   text += p.lease_ms != 0 ? fmt::format(" lease={}ms", p.lease_ms) : "";
   for (const Kind& kind : kinds) {

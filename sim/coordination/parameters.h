@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/limits.h"
 #include "sim/coordination/scenario.h"
@@ -11,6 +13,19 @@
 #include "sim/network.h"
 
 namespace synod::sim::coordination {
+
+// Servers of two releases in one ensemble.
+struct Releases {
+  struct Change {
+    Duration at;  // of the storm
+    int server = 1;
+  };
+  std::set<int> older;  // at first
+  // From then on the server's process is one of the other release: forwards, or back.
+  std::vector<Change> changes;
+  std::uint16_t older_format = 1;  // between peers
+  std::uint32_t older_rules = 1;
+};
 
 struct Parameters {
   // What the storm aims at: "all", or the name of one weakness.
@@ -36,6 +51,7 @@ struct Parameters {
   std::int64_t drift_ppm_max = 20'000;
   NetworkOptions network;
   FaultOptions faults;
+  Releases releases;
   std::size_t lane_tasks_max = limits::lane_tasks_max;
 };
 

@@ -94,6 +94,7 @@ class Run {
  private:
   void build() {
     history_.linearizable_reads = parameters_.linearizable_reads;
+    older_ = parameters_.releases.older;
     for (int id = 1; id <= servers_all(); ++id) {
       MachineOptions machine;
       machine.name = fmt::format("n{}", id);
@@ -131,6 +132,10 @@ class Run {
           plan.tick_ms = parameters_.tick_ms;
           plan.lease_ms = parameters_.lease_ms;
           plan.small_queues = parameters_.floods > 0;
+          if (older_.count(plan.id) != 0) {
+            plan.rules = parameters_.releases.older_rules;
+            plan.peer_format = parameters_.releases.older_format;
+          }
           // One that runs other rules than the others is what that bug is about.
           const bool other = options_.planted == PlantedBug::other_rules && plan.id != 1;
           plan.planted = other ? PlantedBug::none : options_.planted;
@@ -201,6 +206,7 @@ class Run {
       hold_partial(*parameters_.partial, end);
     } else {
       SimProcess* reconfigurer = parameters_.spares == 0 ? nullptr : &start_reconfigurer();
+      change_releases();
       faults_->begin(end);
       world_.run_until(end);
       if (reconfigurer != nullptr) {
@@ -210,6 +216,19 @@ class Run {
       }
     }
     faults_->calm();
+  }
+
+  void change_releases() {
+    for (const Releases::Change& change : parameters_.releases.changes) {
+      world_.after(change.at, [this, id = change.server] {
+        const bool upgrade = older_.erase(id) != 0;
+        if (!upgrade) {
+          older_.insert(id);
+        }
+        world_.note(fmt::format("n{} is {}graded", id, upgrade ? "up" : "down"));
+        faults_->restart(*servers_[static_cast<std::size_t>(id - 1)]);
+      });
+    }
   }
 
   SimProcess& start_reconfigurer() {
@@ -489,6 +508,7 @@ class Run {
   std::vector<ports::Address> peers_;
   std::vector<SimProcess*> clients_;
   std::unique_ptr<Faults> faults_;
+  std::set<int> older_;  // servers whose next process is of the older release
   int changes_ = 0;
 };
 

@@ -57,6 +57,9 @@ struct ServerPlan {
   std::int32_t lease_ms = 0;  // synod.leaseMs
   bool small_queues = false;  // and batches: little is too much for it
   bool reconfig = false;      // members join and leave: by anybody, at any time
+  // As if of an older release: what it says to know; 0: as this one does.
+  std::uint32_t rules = 0;
+  std::uint16_t peer_format = 0;
   PlantedBug planted = PlantedBug::none;
 };
 

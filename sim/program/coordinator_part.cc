@@ -68,6 +68,9 @@ Program start_coordinator(SimProcess& process, const coordination::ServerPlan& p
   options.log.first_segment_size_bytes = 64 << 10;
   options.log.segment_size_bytes = 256 << 10;
   options.log.fill_step_size_bytes = 16 << 10;
+  if (plan.rules != 0) {
+    options.release = {RulesVersion(plan.rules), plan.peer_format};
+  }
   if (plan.small_queues) {
     options.batch_commands_max = 4;
     coordinator::EdgeShareLimits& shares = options.edge_shares.emplace();

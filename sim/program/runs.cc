@@ -69,6 +69,7 @@ const std::vector<NamedBug>& planted_bugs() {
       {PlantedBug::wiped_voter_votes, "wiped_voter_votes", "coordination", true},
       {PlantedBug::rolled_back_voter_votes, "rolled_back_voter_votes", "coordination", true},
       {PlantedBug::membership_one_quorum, "membership_one_quorum", "coordination"},
+      {PlantedBug::rules_not_agreed, "rules_not_agreed", "coordination"},
       {PlantedBug::apply_before_chosen, "apply_before_chosen", "coordination"},
       {PlantedBug::lease_without_quorum, "lease_without_quorum", "coordination"},
       {PlantedBug::lease_from_receipt, "lease_from_receipt", "coordination"},
