@@ -1,69 +1,26 @@
 // The bytes of format version 1, kept: what was written once must be read for ever.
 //
-// testdata/format1/*.hex are sparse dumps: lines `offset: bytes` in hexadecimal, lines of zeros
-// left out. SYNOD_REWRITE=1 in the environment writes them anew; a changed dump is a changed
-// format.
-#include <fmt/format.h>
+// testdata/format1/*.hex: test/script/kept.h.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include "sim/disk.h"
 #include "storage/log.h"
 #include "storage/record_journal.h"
 #include "storage/snapshot.h"
+#include "test/script/kept.h"
 
 namespace synod::storage {
 namespace {
 
-constexpr std::size_t line_size = 16;
-
-std::string golden_path(const std::string& name) {
+std::string kept_path(const std::string& name) {
   return std::string(SYNOD_SOURCE_DIR) + "/testdata/format1/" + name + ".hex";
 }
 
-std::string dump(ByteView bytes) {
-  std::string text = fmt::format("size {:x}\n", bytes.size());
-  for (std::size_t i = 0; i < bytes.size(); i += line_size) {
-    const ByteView line = bytes.substr(i, line_size);
-    if (line.find_first_not_of('\0') != ByteView::npos) {
-      text += fmt::format("{:06x}: {}\n", i, to_hex(line));
-    }
-  }
-  return text;
-}
-
-Bytes undump(const std::string& text) {
-  std::istringstream in(text);
-  std::string word;
-  std::size_t size = 0;
-  in >> word >> std::hex >> size;
-  Bytes bytes(size, '\0');
-  std::size_t offset = 0;
-  char colon = 0;
-  while (in >> offset >> colon >> word) {
-    for (std::size_t i = 0; i + 1 < word.size(); i += 2) {
-      bytes.at(offset + i / 2) = static_cast<char>(std::stoi(word.substr(i, 2), nullptr, 16));
-    }
-  }
-  return bytes;
-}
-
-std::string read_golden(const std::string& name) {
-  std::ifstream in(golden_path(name));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 void expect_golden(const std::string& name, ByteView bytes) {
-  if (std::getenv("SYNOD_REWRITE") != nullptr) {
-    std::ofstream(golden_path(name)) << dump(bytes);
-  }
-  EXPECT_EQ(dump(bytes), read_golden(name)) << name;
+  script::expect_kept(kept_path(name), bytes);
 }
+
+Bytes golden(const std::string& name) { return script::read_kept(kept_path(name)); }
 
 Bytes whole(ports::Disk& disk, const std::string& path) {
   auto bytes = ports::read_file(disk, path, 1 << 20);
@@ -121,7 +78,7 @@ TEST(Format, LogVersionOne) {
   EXPECT_EQ(describe_log(written.disk, "log", true).value(), expected_log);
 
   Disks kept;
-  put(kept.disk, "log", segment_one, undump(read_golden("log")));
+  put(kept.disk, "log", segment_one, golden("log"));
   auto opened = Log::open(kept.disk, "log", LogOptions{}, 1);
   ASSERT_TRUE(opened.ok());
   ASSERT_FALSE(opened->damage.has_value());
@@ -147,7 +104,7 @@ TEST(Format, JournalVersionOne) {
   expect_golden("journal", whole(written.disk, "journal/" + name));
 
   Disks kept;
-  put(kept.disk, "journal", name, undump(read_golden("journal")));
+  put(kept.disk, "journal", name, golden("journal"));
   const auto opened = RecordJournal::open(kept.disk, "journal", {}, 1);
   ASSERT_TRUE(opened.ok());
   EXPECT_EQ(opened->records, (std::vector<Bytes>{"first", "second"}));
@@ -169,8 +126,8 @@ TEST(Format, SnapshotVersionOne) {
   expect_golden("manifest", whole(written.disk, "snapshots/manifest"));
 
   Disks kept;
-  put(kept.disk, "snapshots", name, undump(read_golden("snapshot")));
-  put(kept.disk, "snapshots", "manifest", undump(read_golden("manifest")));
+  put(kept.disk, "snapshots", name, golden("snapshot"));
+  put(kept.disk, "snapshots", "manifest", golden("manifest"));
   auto store = SnapshotStore::open(kept.disk, "snapshots", {});
   ASSERT_TRUE(store.ok());
   ASSERT_TRUE((*store)->verify(Slot(7)).ok());
