@@ -107,6 +107,7 @@ class Faults {
   // Replaces the victim's disk by an empty one, as an operator does who is told that it is damaged.
   // The one machine whose disk may have lost or changed what it was given; nullptr: none.
   const SimMachine* victim() const { return victim_; }
+  bool wiped() const { return wiped_; }
   // False if this machine is not the victim.
   bool replace_disk(SimMachine& machine);
 

@@ -165,7 +165,8 @@ void Faults::amnesia_strikes(SimMachine& away, SimMachine& wiped) {
   }
   world_.note(fmt::format("amnesia of {} while {} knows nothing", wiped.name(), away.name()));
   wiped.power_off();
-  if (wiped_) {
+  // A change of members may have come since the victim was drawn.
+  if (wiped_ && !one_is_missing()) {
     wiped.disk().wipe();
   }
   start_later(wiped, Duration::millis(prng_.between(5, 200)));

@@ -4,6 +4,7 @@
 #include <climits>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <ostream>
 #include <set>
 #include <string>
@@ -39,6 +40,8 @@ struct ScenarioOptions {
   std::function<std::set<int>(const SimProcess&)> members = {};
   // Whether a member that votes was never heard of, as this server knows it.
   std::function<bool(const SimProcess&)> lacks_voter = {};
+  // Whether so many disks are lost that these, which are all servers by number, must stand still.
+  std::function<bool(const std::map<int, const SimProcess*>&)> lost = {};
 };
 
 // What a server of the ensemble is told besides its ports.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -124,6 +125,33 @@ bool coordinator_lacks_voter(const SimProcess& process) {
                                             return !member.observer &&
                                                    member.incarnation == Incarnation();
                                           });
+}
+
+bool coordinators_are_lost(const std::map<int, const SimProcess*>& processes) {
+  std::map<NodeId, const paxos::Core*> cores;
+  const paxos::Core* newest = nullptr;
+  for (const auto& [server, process] : processes) {
+    const auto* node = process->program<coordinator::Node>();
+    const coordinator::Engine* engine = node == nullptr ? nullptr : node->engine();
+    const paxos::Core* core = engine == nullptr ? nullptr : engine->core();
+    if (core == nullptr) {
+      return false;
+    }
+    cores[NodeId(static_cast<std::uint32_t>(server))] = core;
+    const auto position = [](const paxos::Core& of) { return std::pair(of.adopted(), of.last()); };
+    newest = newest == nullptr || position(*newest) < position(*core) ? core : newest;
+  }
+  if (newest == nullptr) {
+    return false;
+  }
+  const std::vector<const paxos::Membership*> in_force = newest->configurations();
+  return std::any_of(in_force.begin(), in_force.end(), [&](const paxos::Membership* membership) {
+    return !membership->quorum([&](const paxos::Member& member) {
+      const auto it = cores.find(member.node);
+      return it != cores.end() && (it->second->identity().in_doubt ||
+                                   it->second->identity().incarnation == member.incarnation);
+    });
+  });
 }
 
 }  // namespace synod::sim

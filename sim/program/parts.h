@@ -18,6 +18,9 @@ bool coordinator_leads(const SimProcess& process);
 // The members of its ensemble, as its log says.
 std::set<int> coordinator_members(const SimProcess& process);
 bool coordinator_lacks_voter(const SimProcess& process);
+// Whether what the newest of their logs asks for a quorum cannot be had: too many of its voters
+// have lost their disks, or were never heard of.
+bool coordinators_are_lost(const std::map<int, const SimProcess*>& processes);  // by server
 
 Program start_master(SimProcess& process, const resources::MasterPlan& plan);
 Program start_agent(SimProcess& process, const resources::AgentPlan& plan);

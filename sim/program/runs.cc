@@ -25,6 +25,7 @@ Verdict run_once(const RunOptions& options) {
   scenario.leads = coordinator_leads;
   scenario.members = coordinator_members;
   scenario.lacks_voter = coordinator_lacks_voter;
+  scenario.lost = coordinators_are_lost;
   scenario.trace = options.trace ? &std::cout : nullptr;
   scenario.logs = options.verbose ? &std::cerr : nullptr;
   if (is_resources(options)) {

@@ -30,6 +30,10 @@ Slot Core::last() const { return machine_->acceptor().history().last(); }
 Chain Core::chain() const { return machine_->acceptor().history().chain(); }
 Slot Core::chosen() const { return machine_->acceptor().history().chosen(); }
 const Membership& Core::membership() const { return machine_->acceptor().history().membership(); }
+std::vector<const Membership*> Core::configurations() const {
+  const History& history = machine_->acceptor().history();
+  return history.configurations(history.chosen(), history.last());
+}
 const IdentityRecord& Core::identity() const { return machine_->founding().identity(); }
 RulesVersion Core::agreed_rules() const {
   return machine_->leading().agreed_rules(machine_->acceptor());

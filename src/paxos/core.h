@@ -26,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "paxos/events.h"
 #include "paxos/options.h"
@@ -60,6 +61,8 @@ class Core {
   Chain chain() const;  // at last()
   Slot chosen() const;
   const Membership& membership() const;  // as of chosen()
+  // That one, and those of later slots of the log: a quorum is one of each.
+  std::vector<const Membership*> configurations() const;
   const IdentityRecord& identity() const;
   // The newest rules that every voter of the membership has announced; at least 1.
   RulesVersion agreed_rules() const;
