@@ -22,19 +22,25 @@ class DiskWatch {
  public:
   explicit DiskWatch(DiskWatchOptions options = {}) : options_(options) {}
 
-  // Leads from now on.
-  void begin(Instant now, Slot chosen);
-  // A flush of our own ended. True: hand over.
-  bool flushed(Instant now, Duration took, Slot chosen);
-  // Now and then. `waits`: something is not flushed yet. True: hand over.
-  bool stalled(Instant now, bool waits, Slot chosen) const;
+  // Leads from now on. `waits`: something is not flushed yet.
+  void begin(Instant now, bool waits, Slot chosen);
+  // Something waits to be flushed from now on. Needed only where nothing waited.
+  void waits(Instant now, Slot chosen);
+  bool waiting() const { return waiting_; }
+  // A flush of our own ended; `waits`: for another one. True: hand over.
+  bool flushed(Instant now, Duration took, bool waits, Slot chosen);
+  // Now and then. True: hand over.
+  bool stalled(Instant now, Slot chosen) const;
 
  private:
   DiskWatchOptions options_;
   int slow_ = 0;
   Duration slow_together_;
-  Slot chosen_;      // when the last flush ended
-  Instant flushed_;  // when it did
+  bool waiting_ = false;
+  // When the last flush ended, or when the first record came that waits: an idle leader has chosen
+  // its last slot after it was flushed, and that is nothing to hold against the next flush.
+  Instant since_;
+  Slot chosen_;  // at that time
 };
 
 }  // namespace synod::coordinator

@@ -117,6 +117,9 @@ void Engine::perform(paxos::Effect& effect) {
 
 void Engine::perform(paxos::Persist&& e) {
   persisted_ = e.lsn;
+  if (!disk_watch_.waiting()) {
+    disk_watch_.waits(lane_.now(), core_->chosen());
+  }
   journal(WriteRecords{e.lsn, e.ballot, to_storage(e.record, options_.self)});
 }
 
@@ -151,7 +154,7 @@ void Engine::perform(paxos::RoleChanged&& e) {
                    e.ballot.node.value(), e.leader.value(), e.serving ? " serving" : "");
   if (leads && !led) {
     sessions_.begin(session_now());
-    disk_watch_.begin(lane_.now(), core_->chosen());
+    disk_watch_.begin(lane_.now(), flushed_ < persisted_, core_->chosen());
     unflushed_.clear();
   }
   if (moved) {
@@ -225,8 +228,9 @@ void Engine::take(Flushed&& r) {
   flushes_.add(r.took);
   stages_.flush.add(r.took);
   flushed_ = std::max(flushed_, r.lsn);
-  const bool slow = phase_ == Phase::running && role_.role == paxos::Role::leader &&
-                    disk_watch_.flushed(lane_.now(), r.took, core_->chosen());
+  const bool slow =
+      phase_ == Phase::running && role_.role == paxos::Role::leader &&
+      disk_watch_.flushed(lane_.now(), r.took, flushed_ < persisted_, core_->chosen());
   while (!unflushed_.empty() && unflushed_.front() <= flushed_) {
     unflushed_.pop_front();
   }

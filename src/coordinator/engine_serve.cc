@@ -367,7 +367,7 @@ void Engine::tick() {
   if (phase_ != Phase::running || !role_.serving || role_.role != paxos::Role::leader) {
     return;
   }
-  if (disk_watch_.stalled(lane_.now(), flushed_ < persisted_, core_->chosen())) {
+  if (disk_watch_.stalled(lane_.now(), core_->chosen())) {
     hand_over("the own disk does not answer, those of the others do");
     return;
   }
