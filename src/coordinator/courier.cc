@@ -45,6 +45,9 @@ void Courier::stop(NodeId to) { jobs_.erase(to); }
 void Courier::read_on(NodeId to) {
   Job& job = jobs_.at(to);
   job.ticket = ++last_ticket_;
+  if (reading_.count(to) != 0) {
+    return;  // its answer goes on here
+  }
   const bool full = owner_.buffered(to) > unsent_bytes_high;
   const Duration wait = std::max(next_piece_ - lane_.now(), full ? wait_for_link : Duration());
   if (wait > Duration()) {
@@ -55,9 +58,11 @@ void Courier::read_on(NodeId to) {
       }
     }));
   } else if (job.snapshot) {
+    reading_[to] = job.ticket;
     owner_.journal(
         ReadSnapshotFile{job.ticket, job.ref.id.slot, job.offset, snapshot_part_size_bytes});
   } else {
+    reading_[to] = job.ticket;
     owner_.journal(ReadLog{job.ticket, job.log.first, job.log.last, sent_log_size_bytes});
   }
 }
@@ -65,6 +70,23 @@ void Courier::read_on(NodeId to) {
 void Courier::sent_piece(std::size_t size_bytes) {
   // What was lost by waiting for the journal is made up for, up to a point.
   next_piece_ = std::max(next_piece_, lane_.now() - late_max) + owner_.time_of(size_bytes);
+}
+
+// True if the read was one of ours. If its job is not there any more, the one that took its place
+// begins.
+bool Courier::answered(std::uint64_t ticket) {
+  const auto it = std::find_if(reading_.begin(), reading_.end(),
+                               [ticket](const auto& read) { return read.second == ticket; });
+  if (it == reading_.end()) {
+    return false;
+  }
+  const NodeId to = it->first;
+  reading_.erase(it);
+  const auto job = jobs_.find(to);
+  if (job != jobs_.end() && job->second.ticket != ticket && job->second.ticket != 0) {
+    read_on(to);
+  }
+  return true;
 }
 
 Courier::Job* Courier::find(std::uint64_t ticket, NodeId& to) {
@@ -92,10 +114,11 @@ void Courier::finish(NodeId to, bool complete) {
 }
 
 bool Courier::on(const LogRead& report) {
+  const bool ours = answered(report.ticket);
   NodeId to;
   Job* job = find(report.ticket, to);
   if (job == nullptr) {
-    return false;
+    return ours;
   }
   if (report.error.has_value()) {
     lane_.log().warning("engine", "log for node {} cannot be read: {}", to.value(),
@@ -137,10 +160,11 @@ bool Courier::on(const LogRead& report) {
 }
 
 bool Courier::on(const SnapshotFileRead& report) {
+  const bool ours = answered(report.ticket);
   NodeId to;
   Job* job = find(report.ticket, to);
   if (job == nullptr) {
-    return false;
+    return ours;
   }
   if (report.error.has_value()) {
     lane_.log().warning("engine", "snapshot for node {} cannot be read: {}", to.value(),

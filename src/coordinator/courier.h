@@ -6,7 +6,10 @@
 // are the same on all. What was received is forgotten when the process ends.
 //
 // Threads  Confined to the engine's Lane.
-// Memory   One read a peer under way, at most unsent_bytes_high in a link.
+// Memory   One read a peer under way, at most unsent_bytes_high in a link. A peer that is taught
+// anew
+//          while one is under way waits for it: reads that nobody waits for any more would stand
+//          before the writes in the journal's queue.
 #pragma once
 
 #include <cstdint>
@@ -87,12 +90,14 @@ class Courier {
   void begin(NodeId to, Job job);
   void read_on(NodeId to);
   void sent_piece(std::size_t size_bytes);
+  bool answered(std::uint64_t ticket);
   void finish(NodeId to, bool complete);
   Job* find(std::uint64_t ticket, NodeId& to);
 
   ports::Lane& lane_;
   CourierOwner owner_;
   std::map<NodeId, Job> jobs_;
+  std::map<NodeId, std::uint64_t> reading_;  // tickets that the journal has not answered yet
   std::optional<Receipt> receipt_;
   std::optional<std::pair<NodeId, peer::SnapshotTaken>> answered_;  // the last snapshot, to whom
   std::uint64_t last_ticket_ = 0;

@@ -29,16 +29,26 @@ void Outbox::send_durable(NodeId to, Message message, Effects& effects) {
   }
 }
 
-// An Accepted is cumulative: only the last one of its ballot to a peer needs to leave.
+// An Accepted is cumulative, and a Promise says where the log stands now: of those of one ballot to
+// one peer only the last needs to leave. A leader asks with each heartbeat; whoever answered all of
+// that at once after a long flush would be taught as many times.
 bool Outbox::superseded(std::size_t index, Lsn durable) const {
   const auto* accepted = std::get_if<Accepted>(&withheld_[index].message);
-  if (accepted == nullptr) {
+  const auto* promise = std::get_if<Promise>(&withheld_[index].message);
+  if (accepted == nullptr && promise == nullptr) {
     return false;
   }
   for (std::size_t i = index + 1; i < withheld_.size() && withheld_[i].after <= durable; ++i) {
-    const auto* later = std::get_if<Accepted>(&withheld_[i].message);
-    if (later != nullptr && withheld_[i].to == withheld_[index].to &&
-        later->ballot == accepted->ballot) {
+    const Withheld& later = withheld_[i];
+    if (later.to != withheld_[index].to) {
+      continue;
+    }
+    const auto* next_accepted = std::get_if<Accepted>(&later.message);
+    const auto* next_promise = std::get_if<Promise>(&later.message);
+    if ((accepted != nullptr && next_accepted != nullptr &&
+         next_accepted->ballot == accepted->ballot) ||
+        (promise != nullptr && next_promise != nullptr &&
+         next_promise->ballot == promise->ballot)) {
       return true;
     }
   }
