@@ -5,6 +5,7 @@
 #include "master/coordinators.h"
 #include "master/scheduler_calls.h"
 #include "mesos/v1.h"
+#include "test/script/kept.h"
 
 namespace synod::master {
 namespace {
@@ -57,6 +58,43 @@ TEST(Records, what_is_written_reads_the_same) {
   EXPECT_EQ(snapshot.weights[0].weight, 2500);
   EXPECT_EQ(again.happenings().size(), 1U);
   EXPECT_EQ(again.reign(), reign);
+}
+
+// Kept: what one release wrote the others read. Every node, its path before it.
+TEST(Records, the_bytes_of_each_node) {
+  Records records;
+  std::set<std::string> dirty;
+  auto apply = [&](auto body) { records.apply({core::OperationKey(1), {}, body}, dirty); };
+  apply(core::AdmitAgent{{{"m-S0"}, "h", "127.0.0.1", 5051, "info"}});
+  apply(core::AdmitAgent{{{"m-S1"}, "h", "127.0.0.1", 5052, "info"}});
+  apply(core::MarkUnreachable{{"m-S1"}, {77}});
+  apply(core::PutFramework{
+      {{"m-0000"}, core::FrameworkRecord::State::disconnected, {5}, framework_info()}});
+  apply(core::PutWeights{{{"dev", 2500}}});
+  records.apply(Happening{{9}, "kind", "text"}, dirty);
+  records.apply(ReignRecord{"m", "127.0.0.1:5050", MasterEpoch(7), {12}, Duration::seconds(2)},
+                dirty);
+  ByteWriter written;
+  for (const std::string& path : dirty) {
+    written.sized(path);
+    written.sized(records.node(path).value());
+  }
+  const std::string file = std::string(SYNOD_SOURCE_DIR) + "/testdata/format1/registry.hex";
+  script::expect_kept(file, written.take());
+
+  const Bytes kept = script::read_kept(file);
+  ByteReader in(kept);
+  Records again;
+  std::size_t nodes = 0;
+  for (; in.ok() && !in.at_end(); ++nodes) {
+    const std::string path(in.sized());
+    const ByteView bytes = in.sized();
+    ASSERT_TRUE(again.load(path, bytes).ok()) << path;
+    EXPECT_EQ(again.node(path).value(), bytes) << path;
+  }
+  EXPECT_EQ(nodes, 6U);
+  EXPECT_EQ(again.snapshot().admitted.size(), 1U);
+  EXPECT_EQ(again.reign()->epoch, MasterEpoch(7));
 }
 
 TEST(Records, a_framework_that_is_removed_leaves_no_node) {
