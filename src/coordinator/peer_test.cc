@@ -1,4 +1,5 @@
 // Frames between coordinators, to the byte; and links under the simulated network.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/world.h"
+#include "test/script/kept.h"
 
 namespace synod::coordinator::peer {
 namespace {
@@ -91,6 +93,37 @@ TEST(PeerFrames, every_type_comes_back_as_it_was) {
     ASSERT_TRUE(decoded.ok()) << decoded.error().message;
     EXPECT_EQ(decoded->index(), frame.index());
     EXPECT_EQ(to_hex(encode_frame(*decoded)), to_hex(bytes));
+  }
+}
+
+std::uint16_t format_of_frame(const Frame& frame) {
+  const auto* message = std::get_if<PeerMessage>(&frame);
+  return message == nullptr ? std::uint16_t{1} : format_of(*message);
+}
+
+// Kept for each format: the frames that came with it, of what an older release may say.
+TEST(PeerFrames, the_bytes_of_each_type) {
+  for (std::uint16_t format = 1; format <= format_newest; ++format) {
+    Bytes written;
+    for (const Frame& frame : examples()) {
+      written += format_of_frame(frame) == format ? encode_frame(frame) : "";
+    }
+    ASSERT_FALSE(written.empty()) << format;
+    const std::string kept =
+        fmt::format("{}/testdata/format{}/peer_frames.hex", SYNOD_SOURCE_DIR, format);
+    script::expect_kept(kept, written);
+
+    FrameReader reader;
+    reader.feed(script::read_kept(kept));
+    Bytes again;
+    for (Result<ByteView> payload = reader.next(); payload.ok() && !payload->empty();
+         payload = reader.next()) {
+      const Result<Frame> frame = decode_payload(*payload);
+      ASSERT_TRUE(frame.ok()) << frame.error().message;
+      EXPECT_EQ(format_of_frame(*frame), format);
+      again += encode_frame(*frame);
+    }
+    EXPECT_EQ(to_hex(again), to_hex(written));
   }
 }
 
