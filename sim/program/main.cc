@@ -2,6 +2,7 @@
 //
 //   synod_sim --seeds 200           fresh seeds, each printed if it fails, with how to replay it
 //   synod_sim --minutes 10          fresh seeds for that long
+//   synod_sim --minutes 10 --drawn-from TEXT   the same seeds in the same order for the same text
 //   synod_sim --seed N [--trace]    one seed again, bit for bit
 //   synod_sim --seed N --shrink     the least of it that fails in the same way
 //   synod_sim --twice --seeds 5     each seed twice: the digests must be equal
@@ -23,6 +24,8 @@
 #include <string>
 #include <vector>
 
+#include "base/checksum.h"
+#include "base/prng.h"
 #include "sim/coordination/parameters.h"
 #include "sim/program/campaign.h"
 #include "sim/program/runs.h"
@@ -34,6 +37,7 @@ struct Flags {
   std::vector<std::uint64_t> seeds;
   std::uint64_t fresh = 0;
   std::uint64_t minutes = 0;
+  std::string drawn_from;
   bool planted = false;
   bool shrink = false;
   unsigned jobs = 2;
@@ -44,7 +48,7 @@ struct Flags {
 
 int usage() {
   std::cerr << "usage: synod_sim [--seed N [--shrink] [--trace]]... [--seeds N] [--minutes N] "
-               "[--twice]\n"
+               "[--drawn-from TEXT] [--twice]\n"
                "                 [--planted [--bug NAME] [--within N] [--seconds N]] [--jobs N]\n"
                "                 [--kind coordination|resources] [--aim NAME]\n"
                "                 [--strikes N] [--skip N]... [--clients N] [--operations N]\n";
@@ -69,7 +73,9 @@ bool is_aim(const std::string& name) {
 }
 
 bool read_text(const std::string& name, const std::string& value, Flags& flags) {
-  if (name == "--kind" && (value == "coordination" || value == "resources")) {
+  if (name == "--drawn-from" && !value.empty()) {
+    flags.drawn_from = value;
+  } else if (name == "--kind" && (value == "coordination" || value == "resources")) {
     flags.run.kind = value;
   } else if (name == "--bug" && bug_of(value) != PlantedBug::none) {
     flags.bug = value;
@@ -141,6 +147,16 @@ std::vector<std::uint64_t> fresh_seeds(std::uint64_t count) {
   return seeds;
 }
 
+// Nobody has seen them before either; but whoever has the text finds what another one found.
+std::vector<std::uint64_t> seeds_drawn_from(const std::string& text, std::uint64_t count) {
+  Prng prng(hash64(text));
+  std::vector<std::uint64_t> seeds;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    seeds.push_back(prng.next() & 0xffffffffffULL);
+  }
+  return seeds;
+}
+
 // One run after the other, in this process: a debugger and the trace see everything.
 int replay(const Flags& flags) {
   int failed = 0;
@@ -175,12 +191,12 @@ int main_with(const Flags& flags) {
   if (!flags.seeds.empty()) {
     return replay(flags);
   }
-  if (flags.minutes != 0) {
-    return run_campaign(run, fresh_seeds(1'000'000), flags.jobs,
-                        static_cast<double>(flags.minutes) * 60);
-  }
-  const std::uint64_t count = flags.fresh == 0 ? 200 : flags.fresh;
-  return run_campaign(run, fresh_seeds(count), flags.jobs, 0);
+  const std::uint64_t wanted = flags.fresh == 0 ? 200 : flags.fresh;
+  const std::uint64_t count = flags.minutes != 0 ? 1'000'000 : wanted;
+  return run_campaign(
+      run,
+      flags.drawn_from.empty() ? fresh_seeds(count) : seeds_drawn_from(flags.drawn_from, count),
+      flags.jobs, static_cast<double>(flags.minutes) * 60);
 }
 
 }  // namespace
