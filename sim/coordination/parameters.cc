@@ -195,7 +195,7 @@ void aim_leases(Prng& prng, Parameters& p) {
   p.servers = prng.chance(3, 4) ? 3 : 5;
   p.observers = p.groups = 0;
   p.faults.doze = 30;
-  p.faults.forget = prng.chance(2, 3) ? 20 : 0;
+  p.faults.forget = prng.chance(2, 3) ? 50 : 10;
   p.faults.depose = 4;
   p.faults.pause = 2;
   p.faults.kill = prng.chance(1, 2) ? 10 : 1;
@@ -288,7 +288,7 @@ constexpr Aim all_aims[] = {
     {"bursts", 4, aim_bursts},
     {"overload", 5, aim_overload},
     {"members", 16, aim_members},
-    {"leases", 12, aim_leases},
+    {"leases", 16, aim_leases},
     {"releases", 8, aim_releases},
     {"quorum_loss", 1,
      [](Prng& prng, Parameters& p) { aim_partial(prng, p, Faults::Partial::quorum_loss); }},
@@ -370,7 +370,8 @@ Parameters draw_parameters(const ScenarioOptions& options) {
     p.lease_ms = static_cast<std::int32_t>(prng.between(30, p.tick_ms));
   }
   p.linearizable_reads = p.linearizable_reads || (p.lease_ms != 0 && prng.chance(1, 2));
-  const bool mixed = p.aim == "releases" || prng.chance(1, 6);
+  // Older ones grant no leases.
+  const bool mixed = p.aim == "releases" || (p.aim != "leases" && prng.chance(1, 6));
   if (mixed && !p.partial.has_value() && p.floods == 0) {
     draw_releases(prng, p);
   }
