@@ -466,6 +466,8 @@ void Engine::update_view() {
   view.synced_observers = static_cast<std::uint32_t>(followers.synced_observers);
   view.rules = options_.release.rules;
   view.agreed_rules = core_->agreed_rules();
+  view.lease_ms = options_.lease.millis();
+  view.lease_held = core_->holds_lease(view_updated_);
   view.elections = elections_;
   view.proposals = proposals_;
   view.flush_p99 = flushes_.percentile(99);

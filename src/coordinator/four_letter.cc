@@ -172,6 +172,13 @@ void add_rules(Values& values, const ClusterView& cluster) {
   }
 }
 
+void add_lease(Values& values, const ClusterView& cluster) {
+  add_value(values, "synod_lease_ms", cluster.lease_ms);
+  if (cluster.role == paxos::Role::leader) {
+    add_value(values, "synod_lease_held", cluster.lease_held ? 1 : 0);
+  }
+}
+
 void add_limits(Values& values, const FourLetterView& facts) {
   add_value(values, "synod_state_bytes", size_bytes(facts.counts));
   add_value(values, "synod_state_limit_bytes", facts.cluster.state_limit_bytes);
@@ -228,6 +235,7 @@ Values mntr_values(const FourLetterView& facts, const EdgeOptions& options) {
   add("synod_serving", c.serving ? 1 : 0);
   add("synod_votes", c.votes ? 1 : 0);
   add_rules(values, c);
+  add_lease(values, c);
   add("synod_digest", fmt::format("{:016x}", facts.digest));
   add("synod_slot_applied", c.applied.value());
   add("synod_slot_last", c.last.value());

@@ -37,6 +37,8 @@ struct ClusterView {
       0;  // a leader's: of those, the ones that have all that is chosen
   std::uint32_t synced_observers = 0;
   RulesVersion rules;           // the newest that are known here
+  std::int64_t lease_ms = 0;    // asked for (synod.leaseMs); 0: none
+  bool lease_held = false;      // a leader's, when this was written
   RulesVersion agreed_rules;    // a leader's: the newest that all members have said to know
   std::uint64_t elections = 0;  // since start
   std::uint64_t proposals = 0;

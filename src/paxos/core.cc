@@ -38,6 +38,9 @@ const IdentityRecord& Core::identity() const { return machine_->founding().ident
 RulesVersion Core::agreed_rules() const {
   return machine_->leading().agreed_rules(machine_->acceptor());
 }
+bool Core::holds_lease(Instant now) const {
+  return machine_->leading().holds_lease(machine_->options(), now, machine_->acceptor());
+}
 Core::Followers Core::followers() const {
   Followers followers;
   for (const auto& [node, progress] : machine_->leading().peers()) {

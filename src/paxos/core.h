@@ -66,6 +66,8 @@ class Core {
   const IdentityRecord& identity() const;
   // The newest rules that every voter of the membership has announced; at least 1.
   RulesVersion agreed_rules() const;
+  // Of a leader: reads need no round now (Options::lease).
+  bool holds_lease(Instant now) const;
 
   // Of a leader: members that have adopted its ballot, and the voters and observers among them that
   // have all that is chosen.

@@ -354,8 +354,8 @@ void Leader::on_lease_granted(const Step& step, NodeId from, const LeaseGranted&
   it->second.lease_until = std::max(it->second.lease_until, end.value_or(Instant()));
 }
 
-bool Leader::holds_lease(const Step& step, const Acceptor& acceptor) const {
-  if (step.options.lease <= Duration() || !serving_) {
+bool Leader::holds_lease(const Options& options, Instant now, const Acceptor& acceptor) const {
+  if (options.lease <= Duration() || !serving_) {
     return false;
   }
   const History& history = acceptor.history();
@@ -364,15 +364,15 @@ bool Leader::holds_lease(const Step& step, const Acceptor& acceptor) const {
   const auto granted = [&](const Member& member) {
     auto it = peers_.find(member.node);
     return it != peers_.end() && it->second.incarnation == member.incarnation &&
-           (member.node == self_ || step.now < it->second.lease_until);
+           (member.node == self_ || now < it->second.lease_until);
   };
-  return step.options.planted == PlantedBug::lease_without_quorum ||
+  return options.planted == PlantedBug::lease_without_quorum ||
          std::all_of(in_force.begin(), in_force.end(),
                      [&](const Membership* set) { return set->quorum(granted); });
 }
 
 void Leader::read(const Step& step, Acceptor& acceptor, std::uint64_t token) {
-  if (holds_lease(step, acceptor)) {
+  if (holds_lease(step.options, step.now, acceptor)) {
     step.effects.push_back(ReadReady{token, acceptor.history().chosen()});
     return;
   }

@@ -80,6 +80,8 @@ class Leader {
                  Slot log_first);
   void on_heartbeat_reply(const Step& step, Acceptor& acceptor, NodeId from,
                           const HeartbeatReply& m, Slot log_first);
+  // C5.
+  bool holds_lease(const Options& options, Instant now, const Acceptor& acceptor) const;
   void on_lease_granted(const Step& step, NodeId from, const LeaseGranted& m);
   void on_sent(const Step& step, Acceptor& acceptor, const Sent& e, Slot log_first);
   void on_link_up(const Step& step, NodeId peer);
@@ -124,8 +126,6 @@ class Leader {
   // C3, of one that speaks for this ballot.
   bool counts(const Step& step, const Membership& membership, const Member& member,
               const Progress& progress) const;
-  // C5.
-  bool holds_lease(const Step& step, const Acceptor& acceptor) const;
   Slot known_chosen() const;
   void place(const Step& step, Acceptor& acceptor, NodeId peer, const Promise& m, Slot log_first);
   void pump(const Step& step, const Acceptor& acceptor, Slot log_first);

@@ -24,6 +24,7 @@ class Machine {
   NodeId leader() const;
   bool may_stand() const;
   const Acceptor& acceptor() const { return acceptor_; }
+  const Options& options() const { return options_; }
   const Leader& leading() const { return leading_; }
   const Founding& founding() const { return founding_; }
   bool can_propose() const;
