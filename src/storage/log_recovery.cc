@@ -8,6 +8,13 @@
 namespace synod::storage {
 namespace {
 
+// A failed flush that is ignored does no harm where the disk is doubted afterwards: it is planted
+// together with the belief.
+bool believes_all(PlantedBug planted) {
+  return planted == PlantedBug::rolled_back_voter_votes ||
+         planted == PlantedBug::ignore_failed_flush;
+}
+
 Result<std::vector<std::uint64_t>> list_generations(ports::Disk& disk, const std::string& dir) {
   SYNOD_TRY_ASSIGN(const auto names, disk.list(dir));
   std::vector<std::uint64_t> generations;
@@ -176,7 +183,7 @@ Result<bool> LogRecovery::end_of_groups(std::size_t position, FileWindow& window
       break;
     }
   }
-  if (is_last && any_group_ && log_.options.planted != PlantedBug::rolled_back_voter_votes) {
+  if (is_last && any_group_ && !believes_all(log_.options.planted)) {
     // Readers see the next group and the medium does not have it: a flush of it that succeeded
     // lied.
     FileWindow cached(*log_.segments[position].file, false);
@@ -272,8 +279,8 @@ Status Log::note_doubt(Impl& impl, bool doubtful) {
   const auto noted = impl.state.notes.find(boot_note_key);
   const bool same_boot = options.boot_id.empty() ||
                          (noted != impl.state.notes.end() && noted->second == options.boot_id);
-  const bool forgets = !same_boot && impl.state.identity.has_value() &&
-                       options.planted != PlantedBug::rolled_back_voter_votes;
+  const bool forgets =
+      !same_boot && impl.state.identity.has_value() && !believes_all(options.planted);
   if (doubtful || forgets) {
     for (Note& note : doubt_anew(impl.state.notes)) {
       impl.append(std::move(note));
