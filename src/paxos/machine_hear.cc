@@ -174,6 +174,11 @@ void Machine::hear(Step& step, NodeId from, const Heartbeat& m) {
   if (adopted) {
     acceptor_.choose(step, m.chosen);
   }
+  if (adopted && acceptor_.history().last() > m.chosen) {
+    // What was said of these slots may be lost, and no other one may come to say more: the leader
+    // may propose nothing before they are chosen.
+    step.send_durable(from, acceptor_.accepted());
+  }
   step.send(from, HeartbeatReply{m.ballot, m.round, adopted, acceptor_.history().last(),
                                  founding_.identity().incarnation});
   grants_.grant(step, from, m, founding_.identity().incarnation);
