@@ -111,7 +111,8 @@ class Session:
 
         def recovered():
             out, _ = self.type('synod status')
-            return out if 'first offer' in out and 'follows' in out else None
+            # The first offer may come before the last agent is back.
+            return out if all(word in out for word in ('first offer', 'follows', '2/2 agents', '2 running')) else None
         out = wait_for('the next master', recovered)
         expect('status after the kill', out, r'^ masters  m\d leads, epoch 2 \(m\d died .* ago; elected after \d+ ms; 2/2 agents '
                r'back after \d+ ms; first offer \d+ ms\)$', r'^ tasks    2 running, 0 lost, pids unchanged     m\d restarted, follows$')
