@@ -6,10 +6,9 @@
 // are the same on all. What was received is forgotten when the process ends.
 //
 // Threads  Confined to the engine's Lane.
-// Memory   One read a peer under way, at most unsent_bytes_high in a link. A peer that is taught
-// anew
-//          while one is under way waits for it: reads that nobody waits for any more would stand
-//          before the writes in the journal's queue.
+// Memory   One read a peer under way, at most unsent_bytes_high in a link. Who is taught anew while
+//          one is under way waits for it: reads that nobody waits for any more would stand before
+//          the writes in the journal's queue.
 #pragma once
 
 #include <cstdint>
